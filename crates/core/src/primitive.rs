@@ -1,0 +1,109 @@
+//! The one door to atomics and cells: `core`'s in a normal build, the model checker's under `cfg(loom)`.
+//!
+//! loom 0.7 orders a thread's own load before its compare-exchange in a way that hides races with other threads' loads
+//! (tokio-rs/loom issues 166 and 392), so it would explore a single execution of most of our algorithms. The shim below makes every
+//! access touch a companion atomic with a read-modify-write first, which restores the branch points.
+
+#[cfg(not(loom))]
+pub use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+#[cfg(loom)]
+pub use loom::sync::atomic::{Ordering, fence};
+#[cfg(loom)]
+pub use shim::{AtomicU32, AtomicU64};
+
+/// Declares a constructor `const` where the atomics allow it (everywhere but under loom).
+macro_rules! constructor {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),*) -> Self $body:block) => {
+        #[cfg(not(loom))]
+        $(#[$meta])*
+        #[must_use]
+        $vis const fn $name($($arg: $ty),*) -> Self $body
+        #[cfg(loom)]
+        $(#[$meta])*
+        #[must_use]
+        $vis fn $name($($arg: $ty),*) -> Self $body
+    };
+}
+pub(crate) use constructor;
+
+#[cfg(loom)]
+mod shim {
+    use loom::sync::atomic::{AtomicUsize, Ordering};
+
+    macro_rules! shimmed {
+        ($name:ident, $inner:path, $int:ty) => {
+            /// An atomic whose every access first touches a companion. See the module's documentation.
+            #[derive(Debug)]
+            pub struct $name {
+                inner: $inner,
+                companion: AtomicUsize,
+            }
+
+            #[allow(missing_docs)]
+            impl $name {
+                pub fn new(value: $int) -> Self {
+                    Self { inner: <$inner>::new(value), companion: AtomicUsize::new(0) }
+                }
+                fn touch(&self) {
+                    self.companion.fetch_add(1, Ordering::Relaxed);
+                }
+                pub fn load(&self, order: Ordering) -> $int {
+                    self.touch();
+                    self.inner.load(order)
+                }
+                pub fn store(&self, value: $int, order: Ordering) {
+                    self.touch();
+                    self.inner.store(value, order);
+                }
+                pub fn swap(&self, value: $int, order: Ordering) -> $int {
+                    self.touch();
+                    self.inner.swap(value, order)
+                }
+                pub fn compare_exchange(
+                    &self,
+                    current: $int,
+                    new: $int,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$int, $int> {
+                    self.touch();
+                    self.inner.compare_exchange(current, new, success, failure)
+                }
+                pub fn compare_exchange_weak(
+                    &self,
+                    current: $int,
+                    new: $int,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$int, $int> {
+                    self.compare_exchange(current, new, success, failure)
+                }
+                pub fn fetch_add(&self, value: $int, order: Ordering) -> $int {
+                    self.touch();
+                    self.inner.fetch_add(value, order)
+                }
+                pub fn fetch_sub(&self, value: $int, order: Ordering) -> $int {
+                    self.touch();
+                    self.inner.fetch_sub(value, order)
+                }
+                pub fn fetch_or(&self, value: $int, order: Ordering) -> $int {
+                    self.touch();
+                    self.inner.fetch_or(value, order)
+                }
+                pub fn fetch_and(&self, value: $int, order: Ordering) -> $int {
+                    self.touch();
+                    self.inner.fetch_and(value, order)
+                }
+            }
+
+            impl Default for $name {
+                fn default() -> Self {
+                    Self::new(0)
+                }
+            }
+        };
+    }
+    shimmed!(AtomicU32, loom::sync::atomic::AtomicU32, u32);
+    shimmed!(AtomicU64, loom::sync::atomic::AtomicU64, u64);
+}

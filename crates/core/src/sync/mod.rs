@@ -1,0 +1,5 @@
+//! Synchronization: one file per primitive.
+
+pub mod mutex;
+
+pub use mutex::{Claim, RawMutex};
