@@ -1,0 +1,1 @@
+//! A futex for the model checker.
