@@ -1,0 +1,265 @@
+//! Sleeping on a word until it changes, and waking those who sleep.
+//!
+//! The kernel compares the word and falls asleep in one step, so a change made before the sleep is never missed; a wake is
+//! only a hint to look again.
+
+use std::ptr;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+use antiphon_core::wait::{Deadline, Wake};
+
+use crate::clock::timespec;
+use crate::error::last;
+
+/// Who may sleep on a word: the kernel finds the sleepers of a private word faster.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Visibility {
+    /// Threads of this process only.
+    Private,
+    /// Every process that maps the word.
+    Shared,
+}
+
+impl Visibility {
+    const fn flag(self) -> libc::c_int {
+        match self {
+            Self::Private => libc::FUTEX_PRIVATE_FLAG,
+            Self::Shared => 0,
+        }
+    }
+}
+
+/// Sleeps while `word` holds `expected`, until woken or the deadline (on [`clock::now`](crate::clock::now)'s clock). May
+/// return [`Wake::Woken`] for no reason.
+pub fn wait(
+    word: &AtomicU32,
+    expected: u32,
+    deadline: Option<Deadline>,
+    visibility: Visibility,
+) -> Wake {
+    let until = deadline.map(|deadline| timespec(deadline.0));
+    let until = until.as_ref().map_or(ptr::null(), ptr::from_ref);
+    // With a bitset the kernel takes the timeout as a point on CLOCK_MONOTONIC, not as a duration.
+    let operation = libc::FUTEX_WAIT_BITSET | visibility.flag();
+    // SAFETY: `word` and `until` (null or a local) are valid for the whole call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            operation,
+            expected,
+            until,
+            ptr::null::<u32>(),
+            libc::FUTEX_BITSET_MATCH_ANY,
+        )
+    };
+    reason(result)
+}
+
+/// One entry of `futex_waitv`'s vector.
+#[repr(C)]
+struct Waiter {
+    expected: u64,
+    address: u64,
+    flags: u32,
+    reserved: u32,
+}
+
+const _: () = assert!(size_of::<Waiter>() == 24);
+
+/// The word is 32 bits wide, and shared (`FUTEX2_SIZE_U32` of linux/futex.h, without `FUTEX2_PRIVATE`).
+const SIZE_U32: u32 = 0x02;
+
+impl Waiter {
+    fn new(word: &AtomicU32, expected: u32) -> Self {
+        let address = word.as_ptr() as u64;
+        Self { expected: u64::from(expected), address, flags: SIZE_U32, reserved: 0 }
+    }
+}
+
+/// Sleeps while `a` holds `expected_a` *and* `b` holds `expected_b`, both shared. A kernel without `futex_waitv` sleeps on
+/// `a` alone: the caller asks [`has_waitv`] and then passes a deadline near enough to look at `b` itself.
+pub fn wait_either(
+    a: &AtomicU32,
+    expected_a: u32,
+    b: &AtomicU32,
+    expected_b: u32,
+    deadline: Option<Deadline>,
+) -> Wake {
+    if !has_waitv() {
+        return wait(a, expected_a, deadline, Visibility::Shared);
+    }
+    let waiters = [Waiter::new(a, expected_a), Waiter::new(b, expected_b)];
+    reason(waitv(&waiters, deadline))
+}
+
+/// Wakes at most `count` sleepers of `word` and says how many it woke. A pointer, since the word may be gone: waking a
+/// foreign or unmapped word wakes nobody or, harmlessly, somebody for no reason.
+pub fn wake(word: *const AtomicU32, count: u32, visibility: Visibility) -> u32 {
+    let operation = libc::FUTEX_WAKE | visibility.flag();
+    let count = count.min(i32::MAX as u32);
+    // SAFETY: FUTEX_WAKE takes the address as a name and neither reads nor writes there.
+    let woken = unsafe { libc::syscall(libc::SYS_futex, word.addr(), operation, count) };
+    u32::try_from(woken).unwrap_or(0)
+}
+
+const UNKNOWN: u8 = 0;
+const PRESENT: u8 = 1;
+const ABSENT: u8 = 2;
+static WAITV: AtomicU8 = AtomicU8::new(UNKNOWN);
+
+/// Whether [`wait_either`] watches both words: the kernel has `futex_waitv` (5.16 and later) and no filter forbids it.
+#[inline]
+#[must_use]
+pub fn has_waitv() -> bool {
+    // Relaxed: the answer is all there is, and everybody finds the same.
+    match WAITV.load(Ordering::Relaxed) {
+        UNKNOWN => probe(),
+        known => known == PRESENT,
+    }
+}
+
+/// Behaves from now on as on a kernel without `futex_waitv`, so that tests reach the other path.
+pub fn forgo_waitv() {
+    WAITV.store(ABSENT, Ordering::Relaxed);
+}
+
+#[cold]
+fn probe() -> bool {
+    // Nothing to wait for is an invalid argument where the call exists; a seccomp filter says EPERM, an old kernel ENOSYS.
+    let present = waitv(&[], None) == -1 && !matches!(last(), libc::ENOSYS | libc::EPERM);
+    let found = if present { PRESENT } else { ABSENT };
+    // Not over an answer that `forgo_waitv` put there meanwhile.
+    match WAITV.compare_exchange(UNKNOWN, found, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => present,
+        Err(known) => known == PRESENT,
+    }
+}
+
+fn waitv(waiters: &[Waiter], deadline: Option<Deadline>) -> libc::c_long {
+    let until = deadline.map(|deadline| timespec(deadline.0));
+    let until = until.as_ref().map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: the vector, the words it points to and `until` are valid for the whole call.
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex_waitv,
+            waiters.as_ptr(),
+            waiters.len(),
+            0,
+            until,
+            libc::CLOCK_MONOTONIC,
+        )
+    }
+}
+
+/// What the kernel's answer means to a waiter, who looks again in every case but the first two.
+fn reason(result: libc::c_long) -> Wake {
+    if result == -1 {
+        match last() {
+            libc::ETIMEDOUT => return Wake::TimedOut,
+            libc::EINTR => return Wake::Interrupted,
+            // EAGAIN: the word has changed. EFAULT: it is not mapped any more, and whoever looks will see that.
+            _ => {}
+        }
+    }
+    Wake::Woken
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering::SeqCst;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::deadline_after;
+
+    /// A wait that does not end by itself ends here, and the test fails.
+    fn watchdog() -> Option<Deadline> {
+        Some(deadline_after(Duration::from_secs(30)))
+    }
+
+    #[test]
+    fn a_changed_word_does_not_sleep() {
+        let word = AtomicU32::new(1);
+        for visibility in [Visibility::Private, Visibility::Shared] {
+            assert_eq!(wait(&word, 0, watchdog(), visibility), Wake::Woken);
+        }
+    }
+
+    #[test]
+    fn a_deadline_ends_the_sleep() {
+        let word = AtomicU32::new(0);
+        for visibility in [Visibility::Private, Visibility::Shared] {
+            let deadline = deadline_after(Duration::from_millis(5));
+            let mut reason = Wake::Interrupted;
+            while reason != Wake::TimedOut {
+                reason = wait(&word, 0, Some(deadline), visibility);
+            }
+            assert!(crate::clock::now() >= deadline.0);
+        }
+        assert_eq!(wait(&word, 0, Some(Deadline(0)), Visibility::Private), Wake::TimedOut);
+    }
+
+    #[test]
+    fn a_wake_ends_the_sleep_and_is_counted() {
+        for visibility in [Visibility::Private, Visibility::Shared] {
+            let word = AtomicU32::new(0);
+            thread::scope(|scope| {
+                let sleeper = scope.spawn(|| wait(&word, 0, watchdog(), visibility));
+                while wake(&word, 1, visibility) == 0 {
+                    thread::yield_now();
+                }
+                assert_eq!(sleeper.join().unwrap(), Wake::Woken);
+            });
+            assert_eq!(wake(&word, u32::MAX, visibility), 0);
+        }
+    }
+
+    #[test]
+    fn waking_unmapped_memory_is_harmless() {
+        assert_eq!(wake(ptr::without_provenance(64), 1, Visibility::Shared), 0);
+        assert_eq!(wake(ptr::without_provenance(64), 1, Visibility::Private), 0);
+    }
+
+    #[test]
+    fn either_word_wakes() {
+        if !has_waitv() {
+            return;
+        }
+        let words = [AtomicU32::new(7), AtomicU32::new(8)];
+        assert_eq!(wait_either(&words[0], 6, &words[1], 8, watchdog()), Wake::Woken);
+        assert_eq!(wait_either(&words[0], 7, &words[1], 9, watchdog()), Wake::Woken);
+        for word in &words {
+            thread::scope(|scope| {
+                let sleeper = scope.spawn(|| wait_either(&words[0], 7, &words[1], 8, watchdog()));
+                while wake(word, 1, Visibility::Shared) == 0 {
+                    thread::yield_now();
+                }
+                assert_eq!(sleeper.join().unwrap(), Wake::Woken);
+            });
+        }
+        let soon = Some(deadline_after(Duration::from_millis(5)));
+        assert_eq!(wait_either(&words[0], 7, &words[1], 8, soon), Wake::TimedOut);
+    }
+
+    #[test]
+    fn a_change_between_the_look_and_the_sleep_is_seen() {
+        let word = AtomicU32::new(0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for turn in 1..=1000 {
+                    word.store(turn, SeqCst);
+                    wake(&word, 1, Visibility::Private);
+                }
+            });
+            loop {
+                let seen = word.load(SeqCst);
+                if seen == 1000 {
+                    break;
+                }
+                assert_eq!(wait(&word, seen, watchdog(), Visibility::Private), Wake::Woken);
+            }
+        });
+    }
+}
