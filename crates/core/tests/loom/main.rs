@@ -1,0 +1,8 @@
+//! Model checks of every algorithm, from the shipped source.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test -p antiphon-core --release --test loom`; `LOOM_MAX_PREEMPTIONS` deepens all of them.
+#![cfg(loom)]
+
+mod harness;
+
+mod mutex;
