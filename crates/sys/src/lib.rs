@@ -4,15 +4,19 @@
 //! |---|---|
 //! | How does one sleep and wake? | [`futex`], and [`threads`] for the scope of one process |
 //! | What time is it? | [`clock`] |
-//! | Who am I? | [`thread`], `process`, [`fork`] for what changes in a child |
-//! | Where do bytes live that others see? | `memory`, `directory` |
-//! | Who is alive? | `descriptor` (byte locks), `watch` (news of a closed file), `process` (pidfd) |
+//! | Who am I? | [`thread`], [`process`], and [`fork`] for what changes in a child |
+//! | Where do bytes live that others see? | [`memory`], [`directory`] |
+//! | Who is alive? | [`descriptor`] (byte locks), [`process`] (pidfd) |
 //!
 //! Nothing here knows a primitive: the callers decide what a word, a byte or a file means.
 
 pub mod clock;
+pub mod descriptor;
+pub mod directory;
 pub mod fork;
 pub mod futex;
+pub mod memory;
+pub mod process;
 pub mod thread;
 pub mod threads;
 
