@@ -1,1 +1,42 @@
-fn main() {}
+//! The checks and chores of antiphon: `cargo xtask COMMAND`.
+
+mod layers;
+mod mutants;
+mod shell;
+mod test;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// The checks and chores of antiphon.
+#[derive(Parser, Debug)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run every test and print the count of each group.
+    Test(test::Options),
+    /// Check the arrows between the crates and what each layer may contain.
+    Layers,
+    /// Plant each fault of verify/mutants.toml and check that a model catches it.
+    Mutants(mutants::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Test(options) => test::run(&options),
+        Command::Layers => layers::run(),
+        Command::Mutants(options) => mutants::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("error: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
