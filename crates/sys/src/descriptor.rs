@@ -170,8 +170,8 @@ pub fn receive(
     message.msg_control = control.as_mut_ptr().cast();
     message.msg_controllen = control_len(most.min(MAX_SENT));
     let socket = socket.as_fd().as_raw_fd();
-    // SAFETY: everything that `message` points to lives until the call returns.
     let length = retry(|| {
+        // SAFETY: everything that `message` points to lives until the call returns.
         check_size(unsafe { libc::recvmsg(socket, &mut message, libc::MSG_CMSG_CLOEXEC) })
     })?;
     let mut fds = Vec::new();
@@ -233,6 +233,7 @@ mod tests {
 
     #[test]
     fn a_far_byte_can_be_locked_and_is_seen_by_others_only() {
+        let _alone = crate::alone::alone();
         let mine = file();
         let other = reopen(&mine, Access::ReadWrite).unwrap();
         let looker = reopen(&mine, Access::Read).unwrap();
@@ -251,6 +252,7 @@ mod tests {
 
     #[test]
     fn a_duplicate_keeps_the_lock_and_the_last_close_ends_it() {
+        let _alone = crate::alone::alone();
         let mine = file();
         let other = reopen(&mine, Access::ReadWrite).unwrap();
         assert!(lock_byte(&mine, FAR).unwrap());
@@ -263,6 +265,7 @@ mod tests {
 
     #[test]
     fn waiting_for_a_byte_ends_when_it_is_free() {
+        let _alone = crate::alone::alone();
         let mine = file();
         let other = reopen(&mine, Access::ReadWrite).unwrap();
         assert!(lock_byte(&mine, FAR).unwrap());
@@ -281,6 +284,7 @@ mod tests {
 
     #[test]
     fn descriptors_travel() {
+        let _alone = crate::alone::alone();
         let (left, right) = UnixStream::pair().unwrap();
         let (a, b) = (file(), file());
         assert_eq!(send(&left, b"hello", &[a.as_fd(), b.as_fd()]).unwrap(), 5);

@@ -86,6 +86,7 @@ mod tests {
 
     #[test]
     fn the_child_runs_each_handler_as_itself() {
+        let _alone = crate::alone::alone();
         let parent = thread::token();
         on_fork_child(note).unwrap();
         on_fork_child(note).unwrap();

@@ -6,7 +6,7 @@
 //! | What time is it? | [`clock`] |
 //! | Who am I? | [`thread`], [`process`], and [`fork`] for what changes in a child |
 //! | Where do bytes live that others see? | [`memory`], [`directory`] |
-//! | Who is alive? | [`descriptor`] (byte locks), [`process`] (pidfd) |
+//! | Who is alive? | [`descriptor`] (byte locks), [`watch`] (news that a file was closed), [`process`] (pidfd) |
 //!
 //! Nothing here knows a primitive: the callers decide what a word, a byte or a file means.
 
@@ -16,8 +16,12 @@ pub mod directory;
 pub mod fork;
 pub mod futex;
 pub mod memory;
+pub mod poll;
 pub mod process;
 pub mod thread;
 pub mod threads;
+pub mod watch;
 
+#[cfg(test)]
+mod alone;
 mod error;
