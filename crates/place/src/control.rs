@@ -1,0 +1,296 @@
+//! The control segment of a space: its participants, the death epoch, the call sites.
+
+use std::sync::atomic::{
+    AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
+
+use antiphon_core::owner::Owner;
+use antiphon_core::pad::Padded;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::layout::{FORMAT_VERSION, Fnv, MAGIC, fixed, text};
+use crate::site::{SiteId, Sites};
+
+/// Most participants that a space can be created for: an index has 10 bits and the last is never given.
+pub const MAX_PARTICIPANTS: u32 = 1023;
+
+const INDEX_BITS: u32 = 10;
+const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
+const GENERATION_MASK: u32 = (1 << 20) - 1;
+
+/// Kind number of a control segment; objects' kinds are above.
+const CONTROL: u32 = 0;
+
+/// The part of a control segment that never changes.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct ControlFixed {
+    magic: [u8; 8],
+    version: u32,
+    kind: u32,
+    total: u64,
+    participants: u32,
+    kept: u32,
+    boot: [u8; 16],
+    pub(crate) space: [u8; 16],
+    created: u64,
+    creator_pid: u32,
+    _reserved: u32,
+    checksum: u64,
+}
+
+const _: () = assert!(size_of::<ControlFixed>() == 88);
+
+impl ControlFixed {
+    pub(crate) fn new(participants: u32, kept: bool, boot: [u8; 16], space: [u8; 16]) -> Self {
+        let mut this = Self {
+            magic: MAGIC,
+            version: FORMAT_VERSION,
+            kind: CONTROL,
+            total: Control::size(participants) as u64,
+            participants,
+            kept: u32::from(kept),
+            boot,
+            space,
+            created: antiphon_sys::clock::wall(),
+            creator_pid: std::process::id(),
+            _reserved: 0,
+            checksum: 0,
+        };
+        this.checksum = this.sum();
+        this
+    }
+
+    fn sum(&self) -> u64 {
+        let mut hash = Fnv::new();
+        hash.write(&self.as_bytes()[..size_of::<Self>() - 8]);
+        hash.0
+    }
+
+    /// Is this the control segment of a space, `length` bytes long? Says why not.
+    pub(crate) fn check(&self, length: u64) -> Result<(), &'static str> {
+        if self.magic != MAGIC {
+            return Err("it does not begin with antiphon's mark");
+        }
+        if self.version != FORMAT_VERSION {
+            return Err("it was written by another version of antiphon");
+        }
+        if self.checksum != self.sum() {
+            return Err("its header is damaged");
+        }
+        if self.kind != CONTROL || !(1..=MAX_PARTICIPANTS).contains(&self.participants) {
+            return Err("it is not a control segment");
+        }
+        if self.total != length || self.total != Control::size(self.participants) as u64 {
+            return Err("its length is not what its header says");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn participants(&self) -> u32 {
+        self.participants
+    }
+
+    pub(crate) fn kept(&self) -> bool {
+        self.kept != 0
+    }
+
+    pub(crate) fn boot(&self) -> [u8; 16] {
+        self.boot
+    }
+
+    pub(crate) fn created(&self) -> u64 {
+        self.created
+    }
+}
+
+/// The live part of a control segment, followed by its participants.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Control {
+    fixed: [u8; 128],
+    /// Deaths confirmed so far: every sleeper watches it.
+    epoch: Padded<AtomicU32>,
+    /// When somebody last looked for the dead, in monotonic nanoseconds.
+    looked: Padded<AtomicU64>,
+    /// Where the search for a free slot begins.
+    next: Padded<AtomicU32>,
+    sites: Sites,
+}
+
+const _: () = assert!(size_of::<Control>().is_multiple_of(128));
+
+/// A participant's line.
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(crate) struct Participant {
+    /// `generation << 2 | state`.
+    state: AtomicU32,
+    pid: AtomicU32,
+    start: AtomicU64,
+    attached: AtomicU64,
+    died: AtomicU64,
+    label: [AtomicU64; 4],
+    program: [AtomicU64; 4],
+}
+
+const _: () = assert!(size_of::<Participant>() == 128);
+
+/// What a participant slot is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub(crate) enum State {
+    Free = 0,
+    Alive = 1,
+    Dead = 2,
+}
+
+/// A participant as shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParticipantInfo {
+    /// Its identity in ownership words.
+    pub owner: Owner,
+    /// Its process id in its own pid namespace.
+    pub pid: u32,
+    /// What it calls itself.
+    pub label: String,
+    /// Its program.
+    pub program: String,
+    /// When it attached, in wall-clock nanoseconds.
+    pub attached: u64,
+    /// When its death was noticed, in monotonic nanoseconds.
+    pub died: Option<u64>,
+}
+
+/// The slot of an owner id.
+#[inline]
+pub(crate) fn index(owner: Owner) -> u32 {
+    owner.get() & INDEX_MASK
+}
+
+/// The generation of an owner id.
+#[inline]
+pub(crate) fn generation(owner: Owner) -> u32 {
+    owner.get() >> INDEX_BITS
+}
+
+/// The owner id of a slot's generation; generations are 1 to 2^20 - 1.
+pub(crate) fn owner(index: u32, generation: u32) -> Owner {
+    Owner::new((index & INDEX_MASK) | (generation & GENERATION_MASK).max(1) << INDEX_BITS)
+        .unwrap_or_else(orphan)
+}
+
+/// An id that no slot ever has: whoever carries it counts as gone.
+pub(crate) fn orphan() -> Owner {
+    Owner::new(INDEX_MASK | 1 << INDEX_BITS).expect("not zero")
+}
+
+/// The generation after this one.
+pub(crate) fn following(generation: u32) -> u32 {
+    ((generation + 1) & GENERATION_MASK).max(1)
+}
+
+impl Control {
+    /// Bytes of a control segment for so many participants.
+    pub(crate) const fn size(participants: u32) -> usize {
+        size_of::<Self>() + participants as usize * size_of::<Participant>()
+    }
+
+    /// The epoch word, to sleep on.
+    #[inline]
+    pub(crate) fn epoch(&self) -> &AtomicU32 {
+        &self.epoch
+    }
+
+    pub(crate) fn looked(&self) -> &AtomicU64 {
+        &self.looked
+    }
+
+    pub(crate) fn next(&self) -> &AtomicU32 {
+        &self.next
+    }
+
+    pub(crate) fn sites(&self) -> &Sites {
+        &self.sites
+    }
+
+    /// The text of a call site.
+    pub fn site(&self, site: SiteId) -> Option<String> {
+        self.sites.resolve(site)
+    }
+}
+
+impl Participant {
+    #[inline]
+    pub(crate) fn state(&self) -> (u32, State) {
+        decode(self.state.load(Acquire))
+    }
+
+    pub(crate) fn publish(&self, generation: u32, state: State) {
+        // Publishes the line written before to whoever reads the state.
+        self.state.store(generation << 2 | state as u32, Release);
+    }
+
+    /// Alive to dead, once.
+    pub(crate) fn bury(&self, generation: u32, now: u64) -> bool {
+        self.died.store(now, Relaxed);
+        let alive = generation << 2 | State::Alive as u32;
+        let dead = generation << 2 | State::Dead as u32;
+        self.state.compare_exchange(alive, dead, Release, Relaxed).is_ok()
+    }
+
+    pub(crate) fn write(&self, pid: u32, start: u64, wall: u64, label: &str, program: &str) {
+        self.pid.store(pid, Relaxed);
+        self.start.store(start, Relaxed);
+        self.attached.store(wall, Relaxed);
+        self.died.store(0, Relaxed);
+        write_text(&self.label, label);
+        write_text(&self.program, program);
+    }
+
+    /// A forked child takes over what its parent said, under its own pid.
+    pub(crate) fn write_forked(&self, parent: &Self, pid: u32, wall: u64) {
+        self.pid.store(pid, Relaxed);
+        self.start.store(0, Relaxed);
+        self.attached.store(wall, Relaxed);
+        self.died.store(0, Relaxed);
+        for (to, from) in self.label.iter().zip(&parent.label) {
+            to.store(from.load(Relaxed), Relaxed);
+        }
+        for (to, from) in self.program.iter().zip(&parent.program) {
+            to.store(from.load(Relaxed), Relaxed);
+        }
+    }
+
+    pub(crate) fn describe(&self, index: u32) -> ParticipantInfo {
+        let (generation, _) = self.state();
+        ParticipantInfo {
+            owner: owner(index, generation),
+            pid: self.pid.load(Relaxed),
+            label: read_text(&self.label),
+            program: read_text(&self.program),
+            attached: self.attached.load(Relaxed),
+            died: Some(self.died.load(Relaxed)).filter(|d| *d != 0),
+        }
+    }
+}
+
+fn decode(word: u32) -> (u32, State) {
+    let state = match word & 3 {
+        1 => State::Alive,
+        2 => State::Dead,
+        _ => State::Free,
+    };
+    (word >> 2 & GENERATION_MASK, state)
+}
+
+fn write_text(words: &[AtomicU64; 4], s: &str) {
+    for (word, chunk) in words.iter().zip(fixed::<32>(s).as_chunks::<8>().0) {
+        word.store(u64::from_le_bytes(*chunk), Relaxed);
+    }
+}
+
+fn read_text(words: &[AtomicU64; 4]) -> String {
+    let read: [u64; 4] = std::array::from_fn(|i| words[i].load(Relaxed));
+    text(read.map(u64::to_le_bytes).as_flattened())
+}

@@ -1,0 +1,224 @@
+//! The header of an object's segment: what it is, fixed at creation, and what it says about itself since.
+
+use antiphon_core::owner::Owner;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::error::Error;
+use crate::layout::{FORMAT_VERSION, Fnv, MAGIC, fixed, text};
+use crate::record::Statistics;
+use crate::waiters::Waiters;
+
+/// What an object is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+#[allow(missing_docs)]
+pub enum Kind {
+    Mutex = 1,
+    ReentrantMutex = 2,
+    RwLock = 3,
+    Semaphore = 4,
+    Condvar = 5,
+    Event = 6,
+    Barrier = 7,
+    Once = 8,
+    Latch = 9,
+    Queue = 10,
+    ByteQueue = 11,
+}
+
+impl Kind {
+    const ALL: [(Self, &'static str); 11] = [
+        (Self::Mutex, "mutex"),
+        (Self::ReentrantMutex, "reentrant mutex"),
+        (Self::RwLock, "rwlock"),
+        (Self::Semaphore, "semaphore"),
+        (Self::Condvar, "condvar"),
+        (Self::Event, "event"),
+        (Self::Barrier, "barrier"),
+        (Self::Once, "once"),
+        (Self::Latch, "latch"),
+        (Self::Queue, "queue"),
+        (Self::ByteQueue, "byte queue"),
+    ];
+
+    /// The kind with that number.
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.iter().find(|(kind, _)| *kind as u32 == number).map(|(kind, _)| *kind)
+    }
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("unknown", |(_, name)| name)
+    }
+}
+
+/// What an object must be: given by whoever opens it, compared with what is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// Its kind.
+    pub kind: Kind,
+    /// Name of the value's or the items' type, empty where there is none.
+    pub type_name: String,
+    /// Fingerprint of that type, see [`type_layout`](crate::type_layout).
+    pub type_layout: u64,
+    /// What else is fixed at creation (capacity, parties, ...), with the word for it and whether openers must agree.
+    pub params: [(&'static str, u64); 4],
+    /// Bytes behind the header.
+    pub body_len: usize,
+}
+
+/// The part of a header that never changes: copied once, checked, and from then on only the copy is believed.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct Fixed {
+    magic: [u8; 8],
+    version: u32,
+    kind: u32,
+    total: u64,
+    type_layout: u64,
+    params: [u64; 4],
+    space: [u8; 16],
+    participants: u32,
+    creator: u32,
+    creator_pid: u32,
+    _reserved: u32,
+    created: u64,
+    creator_label: [u8; 32],
+    type_name: [u8; 64],
+    site: [u8; 64],
+    checksum: u64,
+}
+
+const _: () = assert!(size_of::<Fixed>() == 272);
+
+/// Who creates an object, where and when.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) space: [u8; 16],
+    pub(crate) participants: u32,
+    pub(crate) creator: Owner,
+    pub(crate) pid: u32,
+    pub(crate) label: String,
+    pub(crate) site: String,
+    pub(crate) wall: u64,
+}
+
+impl Fixed {
+    pub(crate) fn new(spec: &Spec, origin: &Origin) -> Self {
+        let mut this = Self {
+            magic: MAGIC,
+            version: FORMAT_VERSION,
+            kind: spec.kind as u32,
+            total: spec.total() as u64,
+            type_layout: spec.type_layout,
+            params: spec.params.map(|(_, value)| value),
+            space: origin.space,
+            participants: origin.participants,
+            creator: origin.creator.get(),
+            creator_pid: origin.pid,
+            _reserved: 0,
+            created: origin.wall,
+            creator_label: fixed(&origin.label),
+            type_name: fixed(&spec.type_name),
+            site: fixed(&origin.site),
+            checksum: 0,
+        };
+        this.checksum = this.sum();
+        this
+    }
+
+    fn sum(&self) -> u64 {
+        let mut hash = Fnv::new();
+        hash.write(&self.as_bytes()[..size_of::<Self>() - 8]);
+        hash.0
+    }
+
+    /// Is this the header of a segment of `length` bytes of ours? Says why not.
+    pub(crate) fn check(&self, length: u64) -> Result<Kind, &'static str> {
+        if self.magic != MAGIC {
+            return Err("it does not begin with antiphon's mark");
+        }
+        if self.version != FORMAT_VERSION {
+            return Err("it was written by another version of antiphon");
+        }
+        if self.checksum != self.sum() {
+            return Err("its header is damaged");
+        }
+        if self.total != length {
+            return Err("its length is not what its header says");
+        }
+        Kind::from_number(self.kind).ok_or("its kind is unknown")
+    }
+
+    /// Is it what `spec` asks for?
+    pub(crate) fn matches(&self, name: &str, spec: &Spec) -> Result<(), Error> {
+        let mismatch = |what, wanted: String, found: String| {
+            Err(Error::Mismatch { name: name.to_owned(), what, wanted, found })
+        };
+        if self.kind != spec.kind as u32 {
+            let found = Kind::from_number(self.kind).map_or("unknown", Kind::name);
+            return mismatch("kind", spec.kind.name().to_owned(), found.to_owned());
+        }
+        if self.type_layout != spec.type_layout {
+            return mismatch("type", spec.type_name.clone(), text(&self.type_name));
+        }
+        for ((what, wanted), found) in spec.params.iter().zip(self.params) {
+            if *wanted != found {
+                return mismatch(what, wanted.to_string(), found.to_string());
+            }
+        }
+        if self.total != spec.total() as u64 {
+            return mismatch("size", spec.total().to_string(), self.total.to_string());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn space(&self) -> [u8; 16] {
+        self.space
+    }
+
+    pub(crate) fn describe(&self) -> Described {
+        Described {
+            type_name: text(&self.type_name),
+            params: self.params,
+            created: self.created,
+            creator: Owner::of_word(self.creator),
+            creator_pid: self.creator_pid,
+            creator_label: text(&self.creator_label),
+            site: text(&self.site),
+        }
+    }
+}
+
+/// The fixed part in words.
+#[derive(Clone, Debug)]
+pub(crate) struct Described {
+    pub(crate) type_name: String,
+    pub(crate) params: [u64; 4],
+    pub(crate) created: u64,
+    pub(crate) creator: Option<Owner>,
+    pub(crate) creator_pid: u32,
+    pub(crate) creator_label: String,
+    pub(crate) site: String,
+}
+
+impl Spec {
+    /// Bytes of the whole segment.
+    pub(crate) fn total(&self) -> usize {
+        size_of::<Header>() + self.body_len.next_multiple_of(64)
+    }
+}
+
+/// The header of an object. All but the fixed part is live.
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub struct Header {
+    fixed: [u8; size_of::<Fixed>()],
+    /// Counters and histograms.
+    pub statistics: Statistics,
+    /// Who waits.
+    pub waiters: Waiters,
+}
+
+const _: () = assert!(size_of::<Header>() == 1280);
+const _: () = assert!(size_of::<Header>().is_multiple_of(128));

@@ -1,0 +1,375 @@
+//! Taking part in a space: an identity that no later process can be taken for, and the verdict on others.
+//!
+//! The truth is a byte lock of the control segment, held through an open file description of the participant's own: the
+//! kernel releases it when the process ends, however it ends. The participant's line says the rest. A participant is
+//! gone when its line has moved on to another generation, says free or dead, or says alive while its byte is unlocked.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::panic::Location;
+use std::ptr;
+use std::sync::Once;
+use std::sync::atomic::{
+    AtomicI32, AtomicPtr, AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
+};
+
+use antiphon_core::owner::Owner;
+use antiphon_core::wait::ALL;
+use antiphon_sys::descriptor::Access;
+use antiphon_sys::futex::{self, Visibility};
+use antiphon_sys::{clock, descriptor, fork, process};
+
+use crate::control::{
+    Control, Participant, ParticipantInfo, State, following, generation, index, orphan, owner,
+};
+use crate::error::Error;
+use crate::segment::{Heap, Storage};
+use crate::site::{SiteCache, SiteId};
+
+/// First of the bytes whose locks say who lives; far behind any byte that is there.
+pub(crate) const LOCKS: u64 = 1 << 62;
+/// The byte whose lock serialises joining, leaving and cleaning of a space.
+const REGISTRY: u64 = LOCKS + 4096;
+
+/// This process's part in one space.
+#[derive(Debug)]
+pub struct Registration {
+    storage: Storage,
+    participants: u32,
+    me: AtomicU32,
+    /// The open file description that holds our byte; -1 when the space is on the heap.
+    file: AtomicI32,
+    sites: SiteCache,
+}
+
+/// Registrations that a forked child has to renew. More than that many spaces at once: the later ones' children count as
+/// gone until they open the space themselves.
+static REGISTERED: [AtomicPtr<Registration>; 256] =
+    [const { AtomicPtr::new(ptr::null_mut()) }; 256];
+static ON_FORK: Once = Once::new();
+
+impl Registration {
+    /// A space on the heap: one participant, this process.
+    pub fn local() -> Box<Self> {
+        let storage = Storage::Heap(Heap::new(Control::size(1)));
+        let this = Self::unattached(storage, 1, -1);
+        let me = owner(0, 1);
+        this.slots()[0].publish(1, State::Alive);
+        this.me.store(me.get(), Relaxed);
+        Box::new(this)
+    }
+
+    fn unattached(storage: Storage, participants: u32, file: i32) -> Self {
+        assert!(storage.len() >= Control::size(participants));
+        Self {
+            storage,
+            participants,
+            me: AtomicU32::new(orphan().get()),
+            file: AtomicI32::new(file),
+            sites: SiteCache::new(),
+        }
+    }
+
+    /// Takes part in the space whose control segment is `file` (an open file description of our own) mapped at `storage`.
+    /// The caller holds the registry lock.
+    pub(crate) fn attach(
+        storage: Storage,
+        participants: u32,
+        file: OwnedFd,
+        label: &str,
+    ) -> Result<Box<Self>, Error> {
+        let this = Box::new(Self::unattached(storage, participants, file.as_raw_fd()));
+        // From here on `Drop` closes it.
+        std::mem::forget(file);
+        let Some((slot, generation)) =
+            this.claim().map_err(Error::system("lock", "the control segment"))?
+        else {
+            return Err(Error::TooManyParticipants { limit: participants });
+        };
+        let pid = std::process::id();
+        let start = process::start_time(pid).unwrap_or(0);
+        let program = process::name(pid).unwrap_or_default();
+        this.slots()[slot as usize].write(pid, start, clock::wall(), label, &program);
+        this.publish(slot, generation);
+        this.remember();
+        Ok(this)
+    }
+
+    /// Locks the byte of a free slot. `None`: all are taken by the living.
+    fn claim(&self) -> io::Result<Option<(u32, u32)>> {
+        let start = self.control().next().fetch_add(1, Relaxed);
+        for i in 0..self.participants {
+            let slot = start.wrapping_add(i) % self.participants;
+            let line = &self.slots()[slot as usize];
+            let (seen, state) = line.state();
+            if state == State::Alive
+                && descriptor::byte_is_locked(self.file(), LOCKS + u64::from(slot))?
+            {
+                continue;
+            }
+            if !descriptor::lock_byte(self.file(), LOCKS + u64::from(slot))? {
+                continue;
+            }
+            if state == State::Alive {
+                // It died and nobody has noticed: its things must be released under its own name first.
+                self.bury(slot, seen);
+            }
+            return Ok(Some((slot, following(seen))));
+        }
+        Ok(None)
+    }
+
+    fn publish(&self, slot: u32, generation: u32) {
+        self.slots()[slot as usize].publish(generation, State::Alive);
+        self.me.store(owner(slot, generation).get(), Relaxed);
+    }
+
+    fn remember(&self) {
+        ON_FORK.call_once(|| {
+            // Without it a child would keep its parent's byte locked: the parent would never be seen to die.
+            fork::on_fork_child(renew_all).expect("a process has room for a fork handler");
+        });
+        let this = ptr::from_ref(self).cast_mut();
+        let _ = REGISTERED
+            .iter()
+            .any(|entry| entry.compare_exchange(ptr::null_mut(), this, AcqRel, Relaxed).is_ok());
+    }
+
+    /// In a forked child: become a participant of one's own. Nothing that the parent holds is ours.
+    fn renew(&self) {
+        let parent = self.me();
+        self.me.store(orphan().get(), Relaxed);
+        let Ok(file) = descriptor::reopen(self.file(), Access::ReadWrite) else { return };
+        let inherited = self.file.swap(file.as_raw_fd(), Relaxed);
+        std::mem::forget(file);
+        // SAFETY: `inherited` was ours, and nobody else in this child has its number.
+        drop(unsafe { OwnedFd::from_raw_fd(inherited) });
+        if let Ok(Some((slot, generation))) = self.claim() {
+            let line = &self.slots()[slot as usize];
+            line.write_forked(
+                &self.slots()[index(parent) as usize],
+                std::process::id(),
+                clock::wall(),
+            );
+            self.publish(slot, generation);
+        }
+    }
+
+    /// This participant.
+    #[inline]
+    pub fn me(&self) -> Owner {
+        Owner::of_word(self.me.load(Relaxed)).unwrap_or_else(orphan)
+    }
+
+    /// Do processes share this space, or only threads?
+    #[inline]
+    pub fn is_shared(&self) -> bool {
+        matches!(self.storage, Storage::Mapped(_))
+    }
+
+    /// Has this owner died or left? One system call while it lives.
+    pub fn is_gone(&self, owner: Owner) -> bool {
+        if owner == self.me() {
+            return false;
+        }
+        let slot = index(owner);
+        let Some(line) = self.slots().get(slot as usize) else { return true };
+        if line.state() != (generation(owner), State::Alive) {
+            return true;
+        }
+        if !self.is_shared() {
+            return false;
+        }
+        match descriptor::byte_is_locked(self.file(), LOCKS + u64::from(slot)) {
+            Ok(false) => {
+                self.bury(slot, generation(owner));
+                true
+            }
+            // A refusal by the kernel proves nothing: nobody is robbed on a doubt.
+            Ok(true) | Err(_) => false,
+        }
+    }
+
+    /// Did this owner leave in good order rather than die?
+    pub fn has_left(&self, owner: Owner) -> bool {
+        let line = self.slots().get(index(owner) as usize);
+        line.is_some_and(|line| line.state() == (generation(owner), State::Free))
+    }
+
+    /// Marks a death. Each step may be the last of the one who does it: the epoch moves first, so whoever finds the
+    /// slot dead finds it moved; a sleeper that misses the wake sees it at the end of its slice.
+    fn bury(&self, slot: u32, generation: u32) {
+        self.control().epoch().fetch_add(1, AcqRel);
+        self.slots()[slot as usize].bury(generation, clock::now());
+        futex::wake(self.control().epoch(), ALL, Visibility::Shared);
+    }
+
+    /// Deaths confirmed so far.
+    #[inline]
+    pub fn epoch(&self) -> u32 {
+        // Acquire pairs with the fetch_add in `bury`.
+        self.control().epoch().load(Acquire)
+    }
+
+    /// The word of [`epoch`](Self::epoch), to sleep on.
+    #[inline]
+    pub fn epoch_word(&self) -> &AtomicU32 {
+        self.control().epoch()
+    }
+
+    /// Looks for the dead among all participants, unless somebody has within the last `age` nanoseconds.
+    pub fn look(&self, now: u64, age: u64) {
+        let looked = self.control().looked();
+        let last = looked.load(Relaxed);
+        // A clock behind `last` means that the segment lies: look.
+        if last <= now && now - last < age {
+            return;
+        }
+        if looked.compare_exchange(last, now, Relaxed, Relaxed).is_ok() {
+            self.look_now();
+        }
+    }
+
+    /// Looks for the dead among all participants.
+    pub fn look_now(&self) {
+        for slot in 0..self.participants {
+            let (generation, state) = self.slots()[slot as usize].state();
+            if state == State::Alive {
+                self.is_gone(owner(slot, generation));
+            }
+        }
+    }
+
+    /// What is known of an owner; `None` when its slot has been taken by a later one.
+    pub fn info(&self, owner: Owner) -> Option<ParticipantInfo> {
+        let slot = index(owner);
+        let line = self.slots().get(slot as usize)?;
+        (line.state().0 == generation(owner)).then(|| line.describe(slot))
+    }
+
+    /// All participants that are there and not known to be gone.
+    pub fn list(&self) -> Vec<ParticipantInfo> {
+        let slots = self.slots().iter().enumerate();
+        slots
+            .filter(|(_, line)| line.state().1 == State::Alive)
+            .map(|(i, line)| line.describe(i as u32))
+            .collect()
+    }
+
+    /// Slots in this space.
+    pub fn participants(&self) -> u32 {
+        self.participants
+    }
+
+    /// The number of a call site in this space.
+    #[inline]
+    pub fn site(&self, location: &'static Location<'static>) -> SiteId {
+        self.sites.get(self.control().sites(), location)
+    }
+
+    /// The text of a call site.
+    pub fn resolve(&self, site: SiteId) -> Option<String> {
+        self.control().site(site)
+    }
+
+    /// The slot of an owner in arrays with one entry per participant.
+    #[inline]
+    pub fn index_of(owner: Owner) -> usize {
+        index(owner) as usize
+    }
+
+    /// The open file description of the control segment, for handles and watchers. `None` on the heap.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.is_shared().then(|| self.file())
+    }
+
+    /// Is anybody else there? The caller holds the registry lock.
+    pub(crate) fn is_last(&self) -> bool {
+        let me = self.me();
+        self.list().iter().all(|other| other.owner == me || self.is_gone(other.owner))
+    }
+
+    /// Leaves in good order. What is still held is found by others as *left holding*.
+    pub(crate) fn leave(&self) {
+        self.forget();
+        let me = self.me();
+        if me == orphan() || !self.is_shared() {
+            return;
+        }
+        self.control().epoch().fetch_add(1, AcqRel);
+        self.slots()[index(me) as usize].publish(generation(me), State::Free);
+        self.me.store(orphan().get(), Relaxed);
+        let _ = descriptor::unlock_byte(self.file(), LOCKS + u64::from(index(me)));
+        futex::wake(self.control().epoch(), ALL, Visibility::Shared);
+    }
+
+    fn forget(&self) {
+        let this = ptr::from_ref(self).cast_mut();
+        for entry in &REGISTERED {
+            let _ = entry.compare_exchange(this, ptr::null_mut(), AcqRel, Relaxed);
+        }
+    }
+
+    pub(crate) fn file(&self) -> BorrowedFd<'_> {
+        // SAFETY: only called for shared spaces, whose descriptor stays open until `Drop`.
+        unsafe { BorrowedFd::borrow_raw(self.file.load(Relaxed)) }
+    }
+
+    fn control(&self) -> &Control {
+        // SAFETY: the storage is at least as long as a control segment (checked in `unattached`), aligned, and everything
+        // behind the fixed part may be any bytes.
+        unsafe { self.storage.base().cast().as_ref() }
+    }
+
+    fn slots(&self) -> &[Participant] {
+        // SAFETY: `participants` lines follow the control structure inside the storage (checked in `unattached`).
+        unsafe {
+            let first = self.storage.base().add(size_of::<Control>()).cast::<Participant>();
+            std::slice::from_raw_parts(first.as_ptr(), self.participants as usize)
+        }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.leave();
+        let file = *self.file.get_mut();
+        if file >= 0 {
+            // SAFETY: it is ours since `attach` or `renew`.
+            drop(unsafe { OwnedFd::from_raw_fd(file) });
+        }
+    }
+}
+
+fn renew_all() {
+    for entry in &REGISTERED {
+        let registration = entry.load(Acquire);
+        if !registration.is_null() {
+            // SAFETY: entries are removed before their registration is dropped, and no other thread runs in this child.
+            unsafe { (*registration).renew() };
+        }
+    }
+}
+
+/// Waits for the lock that serialises joining, leaving and cleaning. Held until `unlock_registry` or until `file` is closed.
+pub(crate) fn lock_registry(file: impl AsFd) -> io::Result<()> {
+    descriptor::wait_byte(file, REGISTRY)
+}
+
+pub(crate) fn try_lock_registry(file: impl AsFd) -> io::Result<bool> {
+    descriptor::lock_byte(file, REGISTRY)
+}
+
+pub(crate) fn unlock_registry(file: impl AsFd) {
+    let _ = descriptor::unlock_byte(file, REGISTRY);
+}
+
+/// Does any participant of the space with this control segment live? The asker must not be one through `file`.
+pub(crate) fn is_inhabited(file: impl AsFd, participants: u32) -> io::Result<bool> {
+    for slot in 0..u64::from(participants) {
+        if descriptor::byte_is_locked(&file, LOCKS + slot)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

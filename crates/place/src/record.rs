@@ -1,0 +1,214 @@
+//! What an object says about itself while it works: its holder, its counters, its last death.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use antiphon_core::owner::Owner;
+
+use crate::site::SiteId;
+
+/// What stands beside an ownership word: hints that say more about the holder. The word alone decides who owns.
+///
+/// Written by the holder only, except `seen_*`, which the first who has to wait writes for all.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Record {
+    /// Thread (low half) and call site (high half) of the holder, zero while free.
+    who: AtomicU64,
+    /// How often it was acquired: the fencing token of the current holder.
+    acquired: AtomicU64,
+    /// The token that `since` belongs to.
+    since_token: AtomicU64,
+    /// Monotonic nanoseconds: when the holder of `since_token` acquired, or was first seen to hold.
+    since: AtomicU64,
+}
+
+const _: () = assert!(size_of::<Record>() == 32);
+
+impl Record {
+    /// The caller has just acquired. Returns its fencing token.
+    #[inline]
+    pub fn begin(&self, thread: u32, site: SiteId) -> u64 {
+        // Plain stores suffice: only the holder writes these, and the lock orders holders.
+        let token = self.acquired.load(Relaxed) + 1;
+        self.acquired.store(token, Relaxed);
+        self.who.store(u64::from(thread) | u64::from(site.0) << 32, Relaxed);
+        token
+    }
+
+    /// The caller is about to release.
+    #[inline]
+    pub fn end(&self) {
+        self.who.store(0, Relaxed);
+    }
+
+    /// The thread said to hold it, zero if none. Hint.
+    #[inline]
+    pub fn thread(&self) -> u32 {
+        self.who.load(Relaxed) as u32
+    }
+
+    /// Where the holder acquired. Hint.
+    pub fn site(&self) -> SiteId {
+        SiteId((self.who.load(Relaxed) >> 32) as u32)
+    }
+
+    /// The number of acquisitions, which is the fencing token of the last of them.
+    pub fn token(&self) -> u64 {
+        self.acquired.load(Relaxed)
+    }
+
+    /// Notes that the current holder acquired, or was seen to hold, at `now`; the first note for a token stays.
+    pub fn note_since(&self, now: u64) {
+        let token = self.token();
+        if self.since_token.load(Relaxed) != token {
+            self.since.store(now, Relaxed);
+            self.since_token.store(token, Relaxed);
+        }
+    }
+
+    /// Since when the current holder holds it at least, in monotonic nanoseconds; `None` when nobody had to wait for it.
+    pub fn since(&self) -> Option<u64> {
+        (self.since_token.load(Relaxed) == self.token()).then(|| self.since.load(Relaxed))
+    }
+}
+
+/// Things that are counted, per object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(usize)]
+pub enum Counter {
+    /// Operations that had to wait.
+    Contended,
+    /// Waits that ended at their deadline.
+    Timeouts,
+    /// Owners that died or left while they held it.
+    Deaths,
+    /// Values marked good again.
+    Repairs,
+    /// Most items that were ever inside.
+    HighWater,
+}
+
+/// Number of [`Counter`]s; the format has room for 12.
+const COUNTERS: usize = 12;
+/// Buckets of a histogram: bucket `i` counts durations below `2^(i+8)` nanoseconds, the last all longer ones.
+const BUCKETS: usize = 32;
+
+/// Counters, histograms and the last death of an object. Touched on contended paths only.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Statistics {
+    counters: [AtomicU64; COUNTERS],
+    waits: [AtomicU32; BUCKETS],
+    holds: [AtomicU32; BUCKETS],
+    death_owner: AtomicU32,
+    death_thread: AtomicU32,
+    death_site: AtomicU32,
+    death_cause: AtomicU32,
+    death_since: AtomicU64,
+    death_at: AtomicU64,
+}
+
+const _: () = assert!(size_of::<Statistics>() == 12 * 8 + 2 * 32 * 4 + 32);
+
+impl Statistics {
+    /// Adds one.
+    pub fn count(&self, counter: Counter) {
+        self.counters[counter as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Raises a high-water mark.
+    pub fn raise(&self, counter: Counter, to: u64) {
+        self.counters[counter as usize].fetch_max(to, Relaxed);
+    }
+
+    /// Reads one.
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.counters[counter as usize].load(Relaxed)
+    }
+
+    /// Notes that somebody waited that many nanoseconds.
+    pub fn waited(&self, nanoseconds: u64) {
+        self.waits[bucket(nanoseconds)].fetch_add(1, Relaxed);
+    }
+
+    /// Notes that somebody held it that many nanoseconds.
+    pub fn held(&self, nanoseconds: u64) {
+        self.holds[bucket(nanoseconds)].fetch_add(1, Relaxed);
+    }
+
+    /// The histograms of waiting and holding.
+    pub fn histograms(&self) -> ([u32; BUCKETS], [u32; BUCKETS]) {
+        let read = |h: &[AtomicU32; BUCKETS]| std::array::from_fn(|i| h[i].load(Relaxed));
+        (read(&self.waits), read(&self.holds))
+    }
+
+    /// Notes an owner that died or left while it held the object.
+    pub fn record_death(&self, death: &Death) {
+        if death.cause != Cause::Panicked {
+            self.count(Counter::Deaths);
+        }
+        self.death_owner.store(death.owner.map_or(0, Owner::get), Relaxed);
+        self.death_thread.store(death.thread, Relaxed);
+        self.death_site.store(death.site.0, Relaxed);
+        self.death_cause.store(death.cause as u32, Relaxed);
+        self.death_since.store(death.since.unwrap_or(0), Relaxed);
+        self.death_at.store(death.noticed, Relaxed);
+    }
+
+    /// The last death, if there was one.
+    pub fn last_death(&self) -> Option<Death> {
+        let noticed = self.death_at.load(Relaxed);
+        (noticed != 0).then(|| Death {
+            owner: Owner::of_word(self.death_owner.load(Relaxed)),
+            thread: self.death_thread.load(Relaxed),
+            site: SiteId(self.death_site.load(Relaxed)),
+            since: Some(self.death_since.load(Relaxed)).filter(|s| *s != 0),
+            cause: Cause::from_number(self.death_cause.load(Relaxed)),
+            noticed,
+        })
+    }
+}
+
+fn bucket(nanoseconds: u64) -> usize {
+    let bits = (u64::BITS - nanoseconds.leading_zeros()) as usize;
+    bits.saturating_sub(8).min(BUCKETS - 1)
+}
+
+/// How an owner ended while it held something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Cause {
+    /// Its process ended without leaving the space.
+    Died = 0,
+    /// It left the space in good order, but with this held.
+    LeftHolding = 1,
+    /// It panicked while it changed the value, and then released it.
+    Panicked = 2,
+}
+
+impl Cause {
+    fn from_number(number: u32) -> Self {
+        match number {
+            1 => Self::LeftHolding,
+            2 => Self::Panicked,
+            _ => Self::Died,
+        }
+    }
+}
+
+/// An owner's end while it held something, as far as it is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Death {
+    /// Which participant it was; `None` when it is known only that the value was left unrepaired.
+    pub owner: Option<Owner>,
+    /// Its thread.
+    pub thread: u32,
+    /// Where it acquired.
+    pub site: SiteId,
+    /// Since when it held at least, in monotonic nanoseconds.
+    pub since: Option<u64>,
+    /// How it ended.
+    pub cause: Cause,
+    /// When that was noticed, in monotonic nanoseconds.
+    pub noticed: u64,
+}

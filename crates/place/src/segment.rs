@@ -1,0 +1,134 @@
+//! Bytes that hold an object: a mapped file, an unnamed file, or the heap.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+
+use antiphon_sys::memory::Mapping;
+
+use crate::header::{Described, Fixed, Header, Kind};
+
+/// Memory that stays where it is for as long as this value lives.
+#[derive(Debug)]
+pub enum Storage {
+    /// A mapping shared with other processes.
+    Mapped(Mapping),
+    /// Zeroed heap memory of this process.
+    Heap(Heap),
+}
+
+/// Zeroed heap memory, aligned for any header.
+#[derive(Debug)]
+pub struct Heap {
+    base: NonNull<u8>,
+    layout: Layout,
+}
+
+// SAFETY: the memory is only reached through atomics or under the primitives that live in it.
+unsafe impl Send for Heap {}
+// SAFETY: as above.
+unsafe impl Sync for Heap {}
+
+impl Heap {
+    pub(crate) fn new(len: usize) -> Self {
+        let layout = Layout::from_size_align(len.max(1), 128).expect("a segment's size is checked");
+        // SAFETY: the layout's size is not zero.
+        let base = unsafe { alloc_zeroed(layout) };
+        let Some(base) = NonNull::new(base) else { handle_alloc_error(layout) };
+        Self { base, layout }
+    }
+}
+
+impl Drop for Heap {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new` with this layout.
+        unsafe { dealloc(self.base.as_ptr(), self.layout) };
+    }
+}
+
+impl Storage {
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        match self {
+            Self::Mapped(mapping) => mapping.base(),
+            Self::Heap(heap) => heap.base,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Mapped(mapping) => mapping.len(),
+            Self::Heap(heap) => heap.layout.size(),
+        }
+    }
+}
+
+/// An object's segment, checked and mapped.
+#[derive(Debug)]
+pub struct Object {
+    storage: Storage,
+    fixed: Fixed,
+    kind: Kind,
+    name: String,
+    /// The unnamed file of an anonymous object, which its handles carry.
+    file: Option<OwnedFd>,
+}
+
+impl Object {
+    /// `storage` must hold a checked header of `fixed` at its start and be as long as that says.
+    pub(crate) fn new(
+        storage: Storage,
+        fixed: Fixed,
+        kind: Kind,
+        name: &str,
+        file: Option<OwnedFd>,
+    ) -> Self {
+        debug_assert!(storage.len() >= size_of::<Header>());
+        Self { storage, fixed, kind, name: name.to_owned(), file }
+    }
+
+    /// The live part of the header.
+    pub fn header(&self) -> &Header {
+        // SAFETY: the storage begins with a header (checked at creation), is aligned to a page or to 128, and everything
+        // in a header may be any bytes.
+        unsafe { self.storage.base().cast().as_ref() }
+    }
+
+    /// The bytes behind the header, aligned to 128.
+    pub fn body(&self) -> NonNull<u8> {
+        // SAFETY: the header is inside the storage.
+        unsafe { self.storage.base().add(size_of::<Header>()) }
+    }
+
+    /// How many bytes that are.
+    pub fn body_len(&self) -> usize {
+        self.storage.len() - size_of::<Header>()
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its name, empty when it has none.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Capacity and the like, as fixed at creation; see [`Spec::params`](crate::Spec).
+    pub fn params(&self) -> [u64; 4] {
+        self.describe().params
+    }
+
+    /// The descriptor of an anonymous object's file.
+    pub fn file(&self) -> Option<BorrowedFd<'_>> {
+        self.file.as_ref().map(AsFd::as_fd)
+    }
+
+    pub(crate) fn fixed(&self) -> &Fixed {
+        &self.fixed
+    }
+
+    pub(crate) fn describe(&self) -> Described {
+        self.fixed.describe()
+    }
+}
