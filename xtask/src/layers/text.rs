@@ -3,25 +3,23 @@
 use super::source::File;
 
 /// The primitives' names: the files that a `sync/` folder may have, in every layer.
-const SYNC: &[&str] =
-    &["mutex", "reentrant", "rwlock", "semaphore", "condvar", "event", "barrier", "once", "latch"];
-/// The same for `comm/`. The first line names parts of channels, which only `core` has.
-const COMM: &[&str] = &[
-    "ring",
-    "slots",
-    "bytes",
-    "records",
-    "broadcast",
-    "watch", //
-    "queue",
-    "channel",
-    "pipe",
-    "topic",
-    "service",
-    "select",
-    "memory",
-    "message",
+const SYNC: &[&str] = &[
+    "mutex",
+    "reentrant_mutex",
+    "rwlock",
+    "semaphore",
+    "condvar",
+    "event",
+    "barrier",
+    "once",
+    "latch",
 ];
+/// The same for `comm/`.
+const COMM: &[&str] =
+    &["queue", "channel", "pipe", "topic", "service", "select", "memory", "message"];
+/// What the algorithms are put together from, which only `core` has.
+const PARTS: &[&str] =
+    &["field", "gate", "ring", "slots", "bytes", "records", "lock", "cursor", "broadcast", "watch"];
 /// Files that any folder may have.
 const COMMON: &[&str] = &["mod", "main"];
 
