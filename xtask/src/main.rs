@@ -4,6 +4,7 @@ mod layers;
 mod mutants;
 mod shell;
 mod test;
+mod tsan;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -24,6 +25,8 @@ enum Command {
     Layers,
     /// Plant each fault of verify/mutants.toml and check that a model catches it.
     Mutants(mutants::Options),
+    /// Run the tests between threads under ThreadSanitizer.
+    Tsan,
 }
 
 fn main() -> ExitCode {
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Layers => layers::run(),
         Command::Mutants(options) => mutants::run(&options),
+        Command::Tsan => tsan::run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

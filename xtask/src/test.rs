@@ -25,7 +25,7 @@ struct Group {
 const GROUPS: &[Group] = &[
     Group { name: "unit and integration", command: ordinary },
     Group { name: "documentation", command: documentation },
-    Group { name: "loom models", command: |target| models(target, &shell::root()) },
+    Group { name: "loom models", command: shipped_models },
 ];
 
 /// Lib, bin, example and integration tests, the conformance bodies among them.
@@ -38,6 +38,13 @@ fn ordinary(_target: &Path) -> Command {
 fn documentation(_target: &Path) -> Command {
     let mut command = shell::cargo();
     command.args(["test", "--workspace", "--doc"]);
+    command
+}
+
+/// With what each model has to say: how many executions it explored.
+fn shipped_models(target: &Path) -> Command {
+    let mut command = models(target, &shell::root());
+    command.args(["--", "--show-output"]);
     command
 }
 
