@@ -5,7 +5,7 @@
 //! | How does one sleep and wake? | [`futex`], and [`threads`] for the scope of one process |
 //! | What time is it? | [`clock`] |
 //! | Who am I? | [`thread`], [`process`], and [`fork`] for what changes in a child |
-//! | Where do bytes live that others see? | [`memory`], [`directory`] |
+//! | Where do bytes live that others see? | [`memory`], [`directory`], and [`image`] for functions |
 //! | Who is alive? | [`descriptor`] (byte locks), [`watch`] (news that a file was closed), [`process`] (pidfd) |
 //!
 //! Nothing here knows a primitive: the callers decide what a word, a byte or a file means.
@@ -15,6 +15,7 @@ pub mod descriptor;
 pub mod directory;
 pub mod fork;
 pub mod futex;
+pub mod image;
 pub mod memory;
 pub mod poll;
 pub mod process;

@@ -8,6 +8,7 @@ use std::ptr;
 
 use antiphon_core::wait::Deadline;
 
+use crate::directory::c_string;
 use crate::error::{check, retry};
 use crate::poll;
 
@@ -52,6 +53,16 @@ pub fn name(pid: u32) -> io::Result<String> {
     Ok(String::from_utf8_lossy(name.trim_ascii_end()).into_owned())
 }
 
+/// Sets what this thread calls itself; of the first thread, that is the process's [`name`]. Cut after 15 bytes.
+///
+/// # Errors
+/// When `name` contains a zero byte.
+pub fn set_name(name: &str) -> io::Result<()> {
+    let name = c_string(name)?;
+    // SAFETY: the name ends in a zero byte, and the kernel reads no more than 16 bytes of it.
+    check(unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) }).map(drop)
+}
+
 /// The file that the process `pid` executes.
 ///
 /// # Errors
@@ -77,6 +88,14 @@ pub fn boot_id() -> io::Result<u128> {
 pub fn pid_namespace() -> io::Result<u64> {
     use std::os::unix::fs::MetadataExt;
     Ok(fs::metadata("/proc/self/ns/pid")?.ino())
+}
+
+/// Whether this process has rights that its caller has not (set-user-id and its like), so that what the caller put into the
+/// environment must not be believed.
+#[must_use]
+pub fn is_privileged() -> bool {
+    // SAFETY: takes a number.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
 /// A process, held by a descriptor: it stays the same process when it has ended and its number is another's.
@@ -179,6 +198,13 @@ mod tests {
         assert_eq!(id(), std::process::id());
         assert_eq!(start_time(id()).unwrap(), start_time(id()).unwrap());
         assert!(!name(id()).unwrap().is_empty());
+        assert!(!is_privileged());
+        set_name("a name that is rather long").unwrap();
+        // SAFETY: takes no arguments.
+        let thread = unsafe { libc::gettid() };
+        let own = fs::read_to_string(format!("/proc/self/task/{thread}/comm")).unwrap();
+        assert_eq!(own, "a name that is \n");
+        assert!(set_name("a\0b").is_err());
         assert_eq!(executable(id()).unwrap(), std::env::current_exe().unwrap());
         assert_eq!(boot_id().unwrap(), boot_id().unwrap());
         assert_ne!(boot_id().unwrap(), 0);
