@@ -1,0 +1,74 @@
+//! Opening a space with other than the usual settings.
+
+use antiphon_place::{Error, MAX_PARTICIPANTS};
+
+use super::inner::Space;
+
+pub use antiphon_place::Lifetime;
+
+/// Settings for opening a space; see [`Space::builder`].
+#[derive(Clone, Debug)]
+pub struct Builder {
+    pub(super) address: String,
+    pub(super) participants: u32,
+    pub(super) lifetime: Lifetime,
+    pub(super) label: String,
+    pub(super) watch: bool,
+}
+
+impl Builder {
+    pub(super) fn new(address: &str) -> Self {
+        Self {
+            address: address.to_owned(),
+            participants: 256,
+            lifetime: Lifetime::default(),
+            label: String::new(),
+            watch: false,
+        }
+    }
+
+    /// How many processes may take part at once, 1 to 1023; 256 unless told. Counts when the space is created, and costs 8 bytes
+    /// a process in each semaphore and rwlock.
+    #[must_use]
+    pub fn participants(mut self, participants: u32) -> Self {
+        self.participants = participants;
+        self
+    }
+
+    /// How long the space stays; [`Lifetime::WithUsers`] unless told. Counts when the space is created.
+    #[must_use]
+    pub fn lifetime(mut self, lifetime: Lifetime) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// What this process calls itself in reports, up to 32 bytes; the name of its program unless told.
+    #[must_use]
+    pub fn label(mut self, label: &str) -> Self {
+        label.clone_into(&mut self.label);
+        self
+    }
+
+    /// Starts the watcher, see [`Space::watch`].
+    #[must_use]
+    pub fn watch(mut self, watch: bool) -> Self {
+        self.watch = watch;
+        self
+    }
+
+    /// Opens the space, creating it if need be. Waits for others who are opening, leaving or removing it just now.
+    ///
+    /// # Errors
+    /// [`Error::BadScope`], [`Error::BadName`], [`Error::BadParameter`]; for `host:` also [`Error::Insecure`],
+    /// [`Error::Foreign`], [`Error::NoRoom`], [`Error::TooManyParticipants`], [`Error::System`].
+    pub fn open(self) -> Result<Space, Error> {
+        if !(1..=MAX_PARTICIPANTS).contains(&self.participants) {
+            return Err(Error::BadParameter {
+                what: "the number of participants",
+                rule: format!("1 to {MAX_PARTICIPANTS}"),
+                found: self.participants.to_string(),
+            });
+        }
+        Space::open_with(self)
+    }
+}

@@ -1,0 +1,1 @@
+//! Communication between the participants of a space: one file per primitive.

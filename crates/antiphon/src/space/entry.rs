@@ -1,0 +1,213 @@
+//! What every object of a space has in common: memory, identity, and what is noted about it when somebody has to wait.
+
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use antiphon_core::owner::Owner;
+use antiphon_core::wait::{Deadline, WaitError};
+use antiphon_place::{
+    Cause, Counter, Error, Kind, Object, Record, SiteId, Spec, WaiterInfo, type_layout, type_name,
+};
+use antiphon_sys::{clock, thread};
+
+use super::inner::{Inner, Space};
+use super::plain::Plain;
+use super::wait::SpaceWait;
+use crate::death::Death;
+use crate::error::{Holder, Timeout};
+
+/// An object, opened. The raw primitive is at the start of its body.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) space: Arc<Inner>,
+    pub(super) object: Arc<Object>,
+}
+
+/// The first line of a body: who holds it, and the words of the primitive.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+pub(super) struct Line<R> {
+    pub(super) record: Record,
+    pub(super) raw: R,
+}
+
+/// Where what follows the first line begins.
+pub(super) const BEHIND: usize = 64;
+
+/// The parameters of an object that has none.
+pub(super) const NO_PARAMS: [(&str, u64); 4] = [("parameter", 0); 4];
+
+/// One parameter that openers must agree on.
+pub(super) fn param(what: &'static str, value: u64) -> [(&'static str, u64); 4] {
+    [(what, value), NO_PARAMS[1], NO_PARAMS[2], NO_PARAMS[3]]
+}
+
+/// A spec for an object whose value, if any, is a `T`.
+pub(super) fn spec<T: Plain>(
+    kind: Kind,
+    params: [(&'static str, u64); 4],
+    body_len: usize,
+) -> Spec {
+    Spec { kind, type_name: type_name::<T>(), type_layout: type_layout::<T>(), params, body_len }
+}
+
+impl Space {
+    /// Opens or creates the object; `init` fills the zeroed body of a new one.
+    pub(super) fn entry(
+        &self,
+        name: &str,
+        spec: &Spec,
+        caller: &'static Location<'static>,
+        init: impl FnOnce(NonNull<u8>),
+    ) -> Result<Entry, Error> {
+        let registration = &self.inner.registration;
+        let site = format!("{}:{}", caller.file(), caller.line());
+        let object = self.inner.directory.object(registration, name, spec, site, init)?;
+        Ok(Entry { space: self.inner.clone(), object })
+    }
+
+    /// How many words per participant an array needs.
+    pub(super) fn slots(&self) -> usize {
+        self.inner.registration.participants() as usize
+    }
+}
+
+impl Entry {
+    #[inline]
+    pub(super) fn wait(&self) -> SpaceWait<'_> {
+        SpaceWait(&self.space.registration)
+    }
+
+    /// The body at `offset` as a `T`.
+    ///
+    /// # Safety
+    /// The object's spec must have put a `T` there, which must be valid for any bytes and synchronize itself.
+    pub(super) unsafe fn at<T>(&self, offset: usize) -> NonNull<T> {
+        assert!(offset + size_of::<T>() <= self.object.body_len());
+        assert!(offset.is_multiple_of(align_of::<T>()) && align_of::<T>() <= 128);
+        // SAFETY: inside the body, by the assertion above.
+        unsafe { self.object.body().add(offset).cast() }
+    }
+
+    /// The words per participant behind the first line.
+    pub(super) fn words(&self) -> &[AtomicU64] {
+        let len = self.space.registration.participants() as usize;
+        assert!(BEHIND + len * size_of::<AtomicU64>() <= self.object.body_len());
+        // SAFETY: inside the body by the assertion above, aligned to 64, and atomics may be any bytes.
+        unsafe {
+            let first = self.object.body().add(BEHIND).cast::<AtomicU64>();
+            std::slice::from_raw_parts(first.as_ptr(), len)
+        }
+    }
+
+    #[inline]
+    pub(super) fn site(&self, caller: &'static Location<'static>) -> SiteId {
+        self.space.registration.site(caller)
+    }
+
+    /// What it is, for messages.
+    pub(super) fn what(&self) -> String {
+        format!("{} \"{}\"", self.object.kind().name(), self.object.name())
+    }
+
+    /// Runs the slow path of a wait and notes it for those who look: that somebody waits, for how long, with what outcome.
+    pub(super) fn blocked<T>(
+        &self,
+        site: SiteId,
+        deadline: Option<Deadline>,
+        wait: impl FnOnce() -> Result<T, WaitError>,
+    ) -> (Result<T, WaitError>, Duration) {
+        let (header, registration) = (self.object.header(), &self.space.registration);
+        let began = clock::now();
+        header.statistics.count(Counter::Contended);
+        let info = WaiterInfo {
+            owner: registration.me(),
+            thread: thread::token(),
+            site,
+            since: began,
+            until: deadline.map(|d| d.0),
+        };
+        let line = header.waiters.enter(info, |owner| registration.is_gone(owner));
+        let result = wait();
+        drop(line);
+        let waited = clock::now().saturating_sub(began);
+        header.statistics.waited(waited);
+        if matches!(result, Err(WaitError::TimedOut)) {
+            header.statistics.count(Counter::Timeouts);
+        }
+        (result, Duration::from_nanos(waited))
+    }
+
+    /// The error of a wait that reached its deadline.
+    pub(super) fn timeout(&self, waited: Duration, holder: Option<(Owner, &Record)>) -> Timeout {
+        let holder = holder.map(|(owner, record)| self.holder(owner, record));
+        Timeout::new(self.what(), waited).held_by(holder)
+    }
+
+    fn holder(&self, owner: Owner, record: &Record) -> Holder {
+        let (who, pid) = self.name(owner);
+        Holder {
+            who,
+            pid,
+            thread: record.thread(),
+            site: self.space.registration.resolve(record.site()),
+            held: record.since().map(since),
+        }
+    }
+
+    /// What an owner calls itself, and its process id.
+    fn name(&self, owner: Owner) -> (String, u32) {
+        let info = self.space.registration.info(owner);
+        info.map_or_else(Default::default, |info| {
+            (if info.label.is_empty() { info.program } else { info.label }, info.pid)
+        })
+    }
+
+    /// Notes that `gone` ended while it held the object, and says what is known. To be called before the record is
+    /// overwritten by the next holder.
+    pub(super) fn bury(
+        &self,
+        gone: Owner,
+        record: Option<&Record>,
+        cause: Option<Cause>,
+    ) -> Box<Death> {
+        let registration = &self.space.registration;
+        let left = registration.has_left(gone);
+        let cause = cause.unwrap_or(if left { Cause::LeftHolding } else { Cause::Died });
+        let death = antiphon_place::Death {
+            owner: Some(gone),
+            thread: record.map_or(0, Record::thread),
+            site: record.map_or(SiteId(0), Record::site),
+            since: record.and_then(Record::since),
+            cause,
+            noticed: clock::now(),
+        };
+        self.object.header().statistics.record_death(&death);
+        self.describe(&death)
+    }
+
+    /// The last death that this object has seen.
+    pub(super) fn last_death(&self) -> Option<Box<Death>> {
+        self.object.header().statistics.last_death().map(|death| self.describe(&death))
+    }
+
+    fn describe(&self, death: &antiphon_place::Death) -> Box<Death> {
+        let (who, pid) = death.owner.map_or_else(Default::default, |owner| self.name(owner));
+        Box::new(Death {
+            cause: death.cause,
+            who,
+            pid,
+            thread: death.thread,
+            site: self.space.registration.resolve(death.site),
+            held: death.since.map(|at| Duration::from_nanos(death.noticed.saturating_sub(at))),
+        })
+    }
+}
+
+/// The time that has passed since a monotonic instant.
+fn since(at: u64) -> Duration {
+    Duration::from_nanos(clock::now().saturating_sub(at))
+}

@@ -1,0 +1,162 @@
+//! The space itself: one membership per process and address, however often it is opened.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use antiphon_place::{Directory, Error, ParticipantInfo, Registration, base_directory, check_name};
+
+use super::builder::Builder;
+use super::watch::Watcher;
+
+/// A place where objects live that several threads or processes share. Cheap to clone; the process takes part until the
+/// last clone and the last object opened through one are dropped.
+#[derive(Clone)]
+pub struct Space {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) directory: Directory,
+    pub(super) registration: Box<Registration>,
+    pub(super) address: String,
+    watcher: OnceLock<Watcher>,
+}
+
+/// The spaces that this process has open, by address (and directory, which `ANTIPHON_DIR` may change).
+type Open = HashMap<(PathBuf, String), Weak<Inner>>;
+
+fn open_spaces() -> &'static Mutex<Open> {
+    static OPEN: OnceLock<Mutex<Open>> = OnceLock::new();
+    OPEN.get_or_init(Mutex::default)
+}
+
+impl Space {
+    /// Opens `host:NAME` or `threads:NAME` with the usual settings, creating it if need be.
+    ///
+    /// # Errors
+    /// As [`Builder::open`].
+    ///
+    /// ```
+    /// let space = antiphon::Space::open("threads:example")?;
+    /// assert_eq!(space.address(), "threads:example");
+    /// # Ok::<(), antiphon::error::SpaceError>(())
+    /// ```
+    pub fn open(address: &str) -> Result<Self, Error> {
+        Self::builder(address).open()
+    }
+
+    /// Settings to open a space with.
+    pub fn builder(address: &str) -> Builder {
+        Builder::new(address)
+    }
+
+    /// Makes a space without a name: it leaves nothing behind, whatever happens. Others reach its objects through their
+    /// [`Handle`](super::Handle)s only.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`], [`Error::System`].
+    pub fn anonymous() -> Result<Self, Error> {
+        let (directory, registration) = Directory::anonymous(256, "")?;
+        Ok(Self::new(String::new(), directory, registration))
+    }
+
+    pub(super) fn attach_anonymous(file: OwnedFd) -> Result<Self, Error> {
+        let (directory, registration) = Directory::attach_anonymous(file, "")?;
+        Ok(Self::new(String::new(), directory, registration))
+    }
+
+    fn new(address: String, directory: Directory, registration: Box<Registration>) -> Self {
+        let watcher = OnceLock::new();
+        Self { inner: Arc::new(Inner { directory, registration, address, watcher }) }
+    }
+
+    pub(super) fn open_with(options: Builder) -> Result<Self, Error> {
+        let Some((scope, name)) = options.address.split_once(':') else {
+            return Err(Error::BadScope { address: options.address });
+        };
+        if !matches!(scope, "host" | "threads") {
+            return Err(Error::BadScope { address: options.address });
+        }
+        check_name(name)?;
+        let key = (base_directory(), options.address.clone());
+        let mut open = open_spaces().lock().unwrap_or_else(PoisonError::into_inner);
+        let space = match open.get(&key).and_then(Weak::upgrade) {
+            Some(inner) => Self { inner },
+            None => {
+                let (directory, registration) = if scope == "host" {
+                    Directory::open(name, options.participants, options.lifetime, &options.label)?
+                } else {
+                    Directory::heap()
+                };
+                let space = Self::new(options.address, directory, registration);
+                open.retain(|_, inner| inner.strong_count() > 0);
+                open.insert(key, Arc::downgrade(&space.inner));
+                space
+            }
+        };
+        drop(open);
+        if options.watch {
+            space.watch()?;
+        }
+        Ok(space)
+    }
+
+    /// The address it was opened by; empty for an anonymous space.
+    pub fn address(&self) -> &str {
+        &self.inner.address
+    }
+
+    /// The processes that take part now.
+    pub fn participants(&self) -> Vec<ParticipantInfo> {
+        self.inner.registration.look_now();
+        self.inner.registration.list()
+    }
+
+    /// Starts a thread that notices deaths within about a millisecond on behalf of everybody in the space, instead of up to 100 ms.
+    /// One such process in a space is enough. Does nothing in scope `threads`, or when it runs already.
+    ///
+    /// The kernel closes a dead process's descriptor of the control segment; the thread sleeps until it says so (inotify),
+    /// and costs nothing meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::System`] when the kernel has no more watches or threads.
+    pub fn watch(&self) -> Result<(), Error> {
+        if self.inner.watcher.get().is_none()
+            && let Some(watcher) = Watcher::start(&self.inner)?
+        {
+            // A second one that raced us is stopped by being dropped.
+            let _ = self.inner.watcher.set(watcher);
+        }
+        Ok(())
+    }
+
+    /// Takes an object's name away; those who use it go on with it, later openers get a new one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::BadName`], [`Error::System`].
+    pub fn remove(&self, name: &str) -> Result<(), Error> {
+        self.inner.directory.remove(name)
+    }
+
+    /// Is there an object of that name?
+    pub fn contains(&self, name: &str) -> bool {
+        self.inner.directory.contains(name)
+    }
+}
+
+impl fmt::Debug for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Space").field("address", &self.inner.address).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The watcher first: it looks through our registration.
+        drop(self.watcher.take());
+        self.directory.leave(&self.registration);
+    }
+}

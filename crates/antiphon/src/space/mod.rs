@@ -1,0 +1,48 @@
+//! Spaces: named places where objects live that threads or processes share.
+//!
+//! A space is opened by its address, a scope and a name: `host:orders` is shared by the processes of this machine,
+//! `threads:orders` by the threads of this process. Everything in it is opened by name, created by whoever comes
+//! first, and has the same methods in both scopes.
+//!
+//! ```
+//! # let dir = std::env::temp_dir().join(format!("antiphon-doc-{}", std::process::id()));
+//! # unsafe { std::env::set_var("ANTIPHON_DIR", &dir) };
+//! use antiphon::Space;
+//!
+//! let space = Space::open("host:shop")?;
+//! let stock = space.mutex("stock", 10u64)?;
+//! *stock.lock()? -= 1;
+//! assert_eq!(*stock.lock()?, 9);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Values
+//! A value in a space is [`Plain`] data: any bytes are a valid value and it holds no pointers, since other processes map it at
+//! other addresses and may be programs written by others.
+//!
+//! # Death
+//! A process that ends without leaving (`kill -9`, `abort`, power of the OOM killer) is a *death*. Sleepers notice within 100 ms of
+//! the kernel having closed the victim's files, those who arrive later at once, and all within about a millisecond when
+//! some process has called [`Space::watch`]. Locks are handed to the next with
+//! [`OwnerDied`](crate::error::LockError::OwnerDied), permits come back, readers are let go, barriers break.
+//!
+//! # Trust
+//! Processes of one user trust each other: who can write the segment can write the values in it. The library itself stays
+//! memory-safe whatever the bytes are.
+
+mod builder;
+mod comm;
+mod entry;
+mod handle;
+mod inner;
+mod plain;
+mod sync;
+mod wait;
+mod watch;
+
+pub use builder::{Builder, Lifetime};
+pub use comm::*;
+pub use handle::{Handle, Shared};
+pub use inner::Space;
+pub use plain::Plain;
+pub use sync::*;

@@ -1,0 +1,199 @@
+//! A barrier in a space.
+
+use std::fmt;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU32;
+use std::time::{Duration, Instant};
+
+use antiphon_core::sync::RawBarrier;
+use antiphon_core::sync::barrier::{Arrival, BarrierError as RawError};
+use antiphon_core::wait::{Deadline, WaitError};
+use antiphon_place::{Error, Kind};
+use antiphon_sys::clock;
+
+use crate::error::BarrierError;
+use crate::space::Space;
+use crate::space::entry::{BEHIND, Entry, Line, param, spec};
+
+/// A place where a number of parties wait for each other, again and again.
+///
+/// Breaks, for all who wait and all who come before a [`reset`](Self::reset), when a party gives up waiting or calls
+/// [`abort`](Self::abort), and when a process that has come to this barrier before ends without [`leave`](Self::leave).
+/// What parties did before they arrive happens before the return of all.
+#[derive(Clone)]
+pub struct Barrier {
+    entry: Entry,
+    line: NonNull<Line<RawBarrier>>,
+    parties: u32,
+}
+
+// SAFETY: the line and the parties are made of atomics in memory that `entry` keeps.
+unsafe impl Send for Barrier {}
+// SAFETY: as above.
+unsafe impl Sync for Barrier {}
+
+impl Space {
+    /// Opens the barrier `name`, creating it for so many parties if need be.
+    ///
+    /// # Errors
+    /// As [`mutex`](Self::mutex); also [`Error::Mismatch`] when it was created for another number of parties, and
+    /// [`Error::BadParameter`] for none or too many.
+    ///
+    /// ```
+    /// let space = antiphon::Space::open("threads:doc")?;
+    /// let phase = space.barrier("phase", 2)?;
+    /// std::thread::scope(|s| {
+    ///     let other = s.spawn(|| phase.wait().unwrap());
+    ///     assert_eq!(phase.wait().unwrap() + other.join().unwrap(), 1); // 0 and 1
+    /// });
+    /// # Ok::<(), antiphon::error::SpaceError>(())
+    /// ```
+    #[track_caller]
+    pub fn barrier(&self, name: &str, parties: u32) -> Result<Barrier, Error> {
+        if !(1..=RawBarrier::MAX).contains(&parties) {
+            return Err(Error::BadParameter {
+                what: "the number of parties",
+                rule: format!("1 to {}", RawBarrier::MAX),
+                found: parties.to_string(),
+            });
+        }
+        let params = param("number of parties", parties.into());
+        let spec = spec::<()>(Kind::Barrier, params, BEHIND + self.slots() * 8);
+        let entry = self.entry(name, &spec, Location::caller(), |_| {})?;
+        // SAFETY: the spec has put a line there.
+        let line = unsafe { entry.at(0) };
+        Ok(Barrier { entry, line, parties })
+    }
+}
+
+impl Barrier {
+    fn raw(&self) -> &RawBarrier {
+        // SAFETY: it points into the object that `entry` keeps.
+        unsafe { &self.line.as_ref().raw }
+    }
+
+    fn words(&self) -> &[AtomicU32] {
+        let words = self.entry.words();
+        // SAFETY: the same memory seen as half as wide atomics, which may be any bytes; it is never used otherwise.
+        unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len()) }
+    }
+
+    /// Arrives and waits for the others. Returns how many had arrived before: 0 to parties - 1, each once a phase.
+    ///
+    /// # Errors
+    /// [`BarrierError::Broken`].
+    #[track_caller]
+    pub fn wait(&self) -> Result<u32, BarrierError> {
+        self.arrive(Location::caller(), || None, || {})
+    }
+
+    /// The same; the last to arrive runs `action` before the others go on. If it panics, the barrier is broken.
+    ///
+    /// # Errors
+    /// [`BarrierError::Broken`].
+    #[track_caller]
+    pub fn wait_with(&self, action: impl FnOnce()) -> Result<u32, BarrierError> {
+        self.arrive(Location::caller(), || None, action)
+    }
+
+    /// Waits no longer than `timeout`; giving up breaks the barrier.
+    ///
+    /// # Errors
+    /// [`BarrierError`].
+    #[track_caller]
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<u32, BarrierError> {
+        self.arrive(Location::caller(), || Some(clock::deadline_after(timeout)), || {})
+    }
+
+    /// Waits no longer than until `deadline`; giving up breaks the barrier.
+    ///
+    /// # Errors
+    /// [`BarrierError`].
+    #[track_caller]
+    pub fn wait_deadline(&self, deadline: Instant) -> Result<u32, BarrierError> {
+        self.arrive(Location::caller(), || Some(clock::deadline_at(deadline)), || {})
+    }
+
+    fn arrive(
+        &self,
+        caller: &'static Location<'static>,
+        deadline: impl FnOnce() -> Option<Deadline>,
+        action: impl FnOnce(),
+    ) -> Result<u32, BarrierError> {
+        let (deadline, wait) = (deadline(), self.entry.wait());
+        let arrive = || match self.raw().arrive(self.parties, self.words(), &wait, deadline) {
+            Ok(arrival) => Ok(Ok(arrival)),
+            Err(RawError::TimedOut) => Err(WaitError::TimedOut),
+            Err(_) => Ok(Err(BarrierError::Broken)),
+        };
+        match self.entry.blocked(self.entry.site(caller), deadline, arrive) {
+            (Err(_), waited) => Err(BarrierError::TimedOut(self.entry.timeout(waited, None))),
+            (Ok(Err(error)), _) => Err(error),
+            (Ok(Ok(Arrival::Passed(index))), _) => Ok(index),
+            (Ok(Ok(Arrival::Last(token))), _) => {
+                let index = token.index();
+                let breaker = BreakOnPanic(self);
+                action();
+                std::mem::forget(breaker);
+                self.raw().finish(token, &wait).map_err(|_| BarrierError::Broken)?;
+                Ok(index)
+            }
+        }
+    }
+
+    /// Breaks it, for example because the caller will not come.
+    pub fn abort(&self) {
+        self.raw().abort(&self.entry.wait());
+    }
+
+    /// Makes it new: who waits gets [`BarrierError::Broken`], who comes later waits for a full crowd.
+    pub fn reset(&self) {
+        self.raw().reset(self.words(), &self.entry.wait());
+    }
+
+    /// Says that this process will not come any more, so that its end breaks nothing.
+    pub fn leave(&self) {
+        self.raw().leave(self.words(), &self.entry.wait());
+    }
+
+    /// Whether it is broken.
+    pub fn is_broken(&self) -> bool {
+        self.raw().is_broken()
+    }
+
+    /// How many parties it is for.
+    pub fn parties(&self) -> u32 {
+        self.parties
+    }
+
+    /// How many wait now. Stale as soon as it is returned.
+    pub fn waiting(&self) -> u32 {
+        self.raw().waiting()
+    }
+
+    /// The name it was opened by.
+    pub fn name(&self) -> &str {
+        self.entry.object.name()
+    }
+}
+
+/// Breaks the barrier when the action unwinds.
+struct BreakOnPanic<'a>(&'a Barrier);
+
+impl Drop for BreakOnPanic<'_> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl fmt::Debug for Barrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Barrier")
+            .field("name", &self.name())
+            .field("parties", &self.parties)
+            .field("waiting", &self.waiting())
+            .field("broken", &self.is_broken())
+            .finish()
+    }
+}

@@ -1,0 +1,269 @@
+//! A mutex in a space that its holder may lock again.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::thread::panicking;
+use std::time::{Duration, Instant};
+
+use antiphon_core::owner::Owner;
+use antiphon_core::sync::mutex::INCONSISTENT;
+use antiphon_core::sync::{Claim, RawReentrantMutex};
+use antiphon_core::wait::{Deadline, Wait};
+use antiphon_place::{Cause, Counter, Error, Kind, SiteId};
+use antiphon_sys::{clock, thread};
+
+use super::mutex::mutex_spec;
+use crate::error::{LockError, TimedLockError, TryLockError};
+use crate::space::Space;
+use crate::space::entry::{BEHIND, Entry, Line};
+use crate::space::plain::Plain;
+
+/// A mutex that the thread that holds it may lock again; as many guards, as many locks. Its guards share the value, so
+/// change it through atomics, or use it as a lock only.
+///
+/// What happens when a holder's process ends is as with [`Mutex`](super::Mutex).
+pub struct ReentrantMutex<T> {
+    entry: Entry,
+    line: NonNull<Line<RawReentrantMutex>>,
+    value: NonNull<T>,
+    _value: PhantomData<T>,
+}
+
+// SAFETY: the mutex hands its value to one thread at a time.
+unsafe impl<T: Send> Send for ReentrantMutex<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for ReentrantMutex<T> {}
+
+impl Space {
+    /// Opens the reentrant mutex `name`, creating it with the value `initial` if need be.
+    ///
+    /// # Errors
+    /// As [`mutex`](Self::mutex).
+    ///
+    /// ```
+    /// let space = antiphon::Space::open("threads:doc")?;
+    /// let lock = space.reentrant_mutex("tree", 0u32)?;
+    /// let outer = lock.lock()?;
+    /// let inner = lock.lock()?; // the same thread: no deadlock
+    /// assert_eq!(*inner, 0);
+    /// # drop((outer, inner));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn reentrant_mutex<T: Plain>(
+        &self,
+        name: &str,
+        initial: T,
+    ) -> Result<ReentrantMutex<T>, Error> {
+        let spec = mutex_spec::<T>(Kind::ReentrantMutex);
+        let entry = self.entry(name, &spec, Location::caller(), |body| {
+            // SAFETY: the body has room for a value behind its first line, and nobody else sees it yet.
+            unsafe { body.add(BEHIND).cast::<T>().write(initial) };
+        })?;
+        // SAFETY: the spec has put them there; a line is made of atomics, a plain value may be any bytes.
+        let (line, value) = unsafe { (entry.at(0), entry.at(BEHIND)) };
+        Ok(ReentrantMutex { entry, line, value, _value: PhantomData })
+    }
+}
+
+impl<T> ReentrantMutex<T> {
+    fn line(&self) -> &Line<RawReentrantMutex> {
+        // SAFETY: it points into the object that `entry` keeps.
+        unsafe { self.line.as_ref() }
+    }
+
+    /// Locks, waiting as long as it takes.
+    ///
+    /// # Errors
+    /// [`LockError::OwnerDied`] and [`LockError::Poisoned`] carry the guard.
+    #[track_caller]
+    pub fn lock(
+        &self,
+    ) -> Result<ReentrantMutexGuard<'_, T>, LockError<ReentrantMutexGuard<'_, T>>> {
+        self.lock_until(Location::caller(), || None).map_err(|error| match error {
+            TimedLockError::WouldDeadlock | TimedLockError::TimedOut(_) => LockError::WouldDeadlock,
+            TimedLockError::Poisoned(guard) => LockError::Poisoned(guard),
+            TimedLockError::OwnerDied(guard, death) => LockError::OwnerDied(guard, death),
+        })
+    }
+
+    /// Locks if that takes no waiting.
+    ///
+    /// # Errors
+    /// [`TryLockError::WouldBlock`] if another thread holds it; the others carry the guard.
+    #[track_caller]
+    pub fn try_lock(
+        &self,
+    ) -> Result<ReentrantMutexGuard<'_, T>, TryLockError<ReentrantMutexGuard<'_, T>>> {
+        let site = self.entry.site(Location::caller());
+        let raw = &self.line().raw;
+        let claim = raw.try_lock(thread::token(), &self.entry.wait());
+        self.claimed(claim.ok_or(TryLockError::WouldBlock)?, site).map_err(|error| match error {
+            TimedLockError::WouldDeadlock | TimedLockError::TimedOut(_) => TryLockError::WouldBlock,
+            TimedLockError::Poisoned(guard) => TryLockError::Poisoned(guard),
+            TimedLockError::OwnerDied(guard, death) => TryLockError::OwnerDied(guard, death),
+        })
+    }
+
+    /// Locks, waiting no longer than `timeout`.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock), and [`TimedLockError::TimedOut`].
+    #[track_caller]
+    pub fn lock_timeout(
+        &self,
+        timeout: Duration,
+    ) -> Result<ReentrantMutexGuard<'_, T>, TimedLockError<ReentrantMutexGuard<'_, T>>> {
+        self.lock_until(Location::caller(), || Some(clock::deadline_after(timeout)))
+    }
+
+    /// Locks, waiting no longer than until `deadline`.
+    ///
+    /// # Errors
+    /// As [`lock_timeout`](Self::lock_timeout).
+    #[track_caller]
+    pub fn lock_deadline(
+        &self,
+        deadline: Instant,
+    ) -> Result<ReentrantMutexGuard<'_, T>, TimedLockError<ReentrantMutexGuard<'_, T>>> {
+        self.lock_until(Location::caller(), || Some(clock::deadline_at(deadline)))
+    }
+
+    fn lock_until(
+        &self,
+        caller: &'static Location<'static>,
+        deadline: impl FnOnce() -> Option<Deadline>,
+    ) -> Result<ReentrantMutexGuard<'_, T>, TimedLockError<ReentrantMutexGuard<'_, T>>> {
+        let site = self.entry.site(caller);
+        let (line, wait, thread) = (self.line(), self.entry.wait(), thread::token());
+        if let Some(claim) = line.raw.try_lock(thread, &wait) {
+            return self.claimed(claim, site);
+        }
+        let deadline = deadline();
+        line.record.note_since(clock::now());
+        let lock = || line.raw.lock(thread, &wait, deadline);
+        match self.entry.blocked(site, deadline, lock) {
+            (Ok(claim), _) => {
+                let guard = self.claimed(claim, site);
+                line.record.note_since(clock::now());
+                guard
+            }
+            (Err(_), waited) => {
+                let holder = line.raw.mutex().owner().map(|owner| (owner, &line.record));
+                Err(TimedLockError::TimedOut(self.entry.timeout(waited, holder)))
+            }
+        }
+    }
+
+    fn claimed(
+        &self,
+        claim: Option<Claim>,
+        site: SiteId,
+    ) -> Result<ReentrantMutexGuard<'_, T>, TimedLockError<ReentrantMutexGuard<'_, T>>> {
+        let record = &self.line().record;
+        let death = match claim {
+            // Once more: the record and whatever news there was stand.
+            None => return Ok(self.guard()),
+            Some(Claim::Clean) => {
+                record.begin(thread::token(), site);
+                return Ok(self.guard());
+            }
+            Some(Claim::Inherited(Some(gone))) => Some(self.entry.bury(gone, Some(record), None)),
+            Some(Claim::Inherited(None)) => self.entry.last_death(),
+        };
+        record.begin(thread::token(), site);
+        let guard = self.guard();
+        Err(match death {
+            Some(death) if death.cause != Cause::Panicked => {
+                TimedLockError::OwnerDied(guard, death)
+            }
+            _ => TimedLockError::Poisoned(guard),
+        })
+    }
+
+    fn guard(&self) -> ReentrantMutexGuard<'_, T> {
+        let owner = self.entry.wait().me();
+        ReentrantMutexGuard { mutex: self, owner, panicking: panicking(), _not_send: PhantomData }
+    }
+
+    /// The name it was opened by.
+    pub fn name(&self) -> &str {
+        self.entry.object.name()
+    }
+}
+
+impl<T> fmt::Debug for ReentrantMutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReentrantMutex").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+/// The value, locked until this and all other guards of this thread are dropped.
+#[must_use = "dropping the guard unlocks at once"]
+pub struct ReentrantMutexGuard<'a, T> {
+    mutex: &'a ReentrantMutex<T>,
+    owner: Owner,
+    panicking: bool,
+    _not_send: PhantomData<*const ()>,
+}
+
+impl<T> ReentrantMutexGuard<'_, T> {
+    /// The fencing token, as [`MutexGuard::token`](super::MutexGuard::token).
+    pub fn token(&self) -> u64 {
+        self.mutex.line().record.token()
+    }
+
+    /// How often this thread holds it.
+    pub fn depth(&self) -> u32 {
+        self.mutex.line().raw.depth()
+    }
+
+    /// Does the value await repair?
+    pub fn needs_repair(&self) -> bool {
+        self.mutex.line().raw.mutex().is_inconsistent()
+    }
+
+    /// Says that the value is good again.
+    pub fn repair(&mut self) {
+        if self.needs_repair() {
+            self.mutex.line().raw.mutex().mark_consistent();
+            self.mutex.entry.object.header().statistics.count(Counter::Repairs);
+        }
+    }
+}
+
+impl<T> Deref for ReentrantMutexGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: the mutex is held by this thread, and its guards only share the value.
+        unsafe { self.mutex.value.as_ref() }
+    }
+}
+
+impl<T> Drop for ReentrantMutexGuard<'_, T> {
+    fn drop(&mut self) {
+        let (line, wait) = (self.mutex.line(), self.mutex.entry.wait());
+        if self.owner != wait.me() {
+            // A forked child: the lock is its parent's.
+            return;
+        }
+        let poisoned = !self.panicking && panicking() && line.raw.depth() == 1;
+        if poisoned {
+            self.mutex.entry.bury(self.owner, Some(&line.record), Some(Cause::Panicked));
+        }
+        let residue = if poisoned || self.needs_repair() { INCONSISTENT } else { 0 };
+        if line.raw.depth() == 1 {
+            line.record.end();
+        }
+        line.raw.unlock(&wait, residue);
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for ReentrantMutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

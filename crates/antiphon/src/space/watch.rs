@@ -1,0 +1,99 @@
+//! The optional watcher: a thread that notices deaths at once.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use antiphon_place::{Error, Registration};
+use antiphon_sys::clock::deadline_after;
+use antiphon_sys::watch::{Outcome, Watch};
+
+use super::inner::Inner;
+
+/// The kernel tells of a closed file a little before it releases its locks, which are the truth: how long to look again
+/// for a death that the news announced, and how often.
+const SETTLE: [Duration; 5] = [
+    Duration::from_micros(100),
+    Duration::from_micros(300),
+    Duration::from_millis(1),
+    Duration::from_millis(3),
+    Duration::from_millis(10),
+];
+
+/// The watcher's thread. Stopped and joined when dropped.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    watch: Arc<Watch>,
+    thread: Option<JoinHandle<()>>,
+    process: u32,
+}
+
+/// The registration that the thread looks through: it outlives the thread, which `Watcher::drop` joins first.
+struct Look(*const Registration);
+
+// SAFETY: a registration may be used from any thread, and this one is joined before it is dropped.
+unsafe impl Send for Look {}
+
+impl Look {
+    fn look(&self) {
+        // SAFETY: see `Look`.
+        unsafe { (*self.0).look_now() }
+    }
+}
+
+impl Watcher {
+    /// Starts the thread; `None` when only threads share the space.
+    pub(super) fn start(inner: &Inner) -> Result<Option<Self>, Error> {
+        let Some(control) = inner.registration.descriptor() else { return Ok(None) };
+        let refused = |source: io::Error| Error::System {
+            doing: "watch",
+            path: Path::new(&inner.address).to_owned(),
+            source,
+        };
+        let watch = Arc::new(Watch::new().map_err(refused)?);
+        watch.add(control).map_err(refused)?;
+        let look = Look(&raw const *inner.registration);
+        let (queue, process) = (watch.clone(), std::process::id());
+        let thread = thread::Builder::new()
+            .name("antiphon-watch".to_owned())
+            .spawn(move || run(&queue, &look))
+            .map_err(refused)?;
+        Ok(Some(Self { watch, thread: Some(thread), process }))
+    }
+}
+
+/// Until stopped: sleep for news, then look until it has settled.
+fn run(watch: &Watch, look: &Look) {
+    let mut closed = false;
+    while let Ok(Outcome::News) =
+        watch.wait(None, |news| closed |= news.closed || news.file.is_none())
+    {
+        if !std::mem::take(&mut closed) {
+            continue;
+        }
+        look.look();
+        for pause in SETTLE {
+            // More news restarts the looking; being stopped ends it.
+            match watch.wait(Some(deadline_after(pause)), |news| closed |= news.closed) {
+                Ok(Outcome::Stopped) | Err(_) => return,
+                Ok(_) => look.look(),
+            }
+        }
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        if self.process != std::process::id() {
+            // A forked child has inherited the value but not the thread.
+            std::mem::forget(self.thread.take());
+            return;
+        }
+        self.watch.stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
