@@ -15,7 +15,7 @@
 
 use crate::owner::{OWNER_BITS, Owner};
 use crate::primitive::Ordering::{Acquire, Relaxed, Release};
-use crate::primitive::{AtomicU32, constructor};
+use crate::primitive::{AtomicU32, Ordering, constructor};
 use crate::wait::{Deadline, Wait, WaitError, Wake};
 
 /// Somebody may be asleep on the word.
@@ -61,8 +61,14 @@ impl RawMutex {
     /// Takes the mutex if it is free and consistent: the whole uncontended path.
     #[inline]
     pub fn lock_free<W: Wait>(&self, w: &W) -> bool {
-        // Acquire pairs with the Release in `unlock`.
-        self.word.compare_exchange(0, w.me().get(), Acquire, Relaxed).is_ok()
+        // Acquire pairs with the Release in `release`.
+        self.lock_free_in(w, Acquire)
+    }
+
+    /// [`lock_free`](Self::lock_free) with the ordering that the caller's protocol needs, at least `Acquire`.
+    #[inline]
+    pub(crate) fn lock_free_in<W: Wait>(&self, w: &W, order: Ordering) -> bool {
+        self.word.compare_exchange(0, w.me().get(), order, Relaxed).is_ok()
     }
 
     /// Takes the mutex without waiting: free, left inconsistent, or held by one who is gone. `None`: it is held.
@@ -97,7 +103,7 @@ impl RawMutex {
         // WAITERS once we have slept: whoever woke us cleared the bit for all.
         let mut others = 0;
         loop {
-            // Before the word is read, or a death in between would go unseen.
+            // Before the verdict on the owner, or a death in between would go unseen.
             let epoch = w.epoch();
             let s = self.word.load(Relaxed);
             if W::OWNER_IS_THREAD && Owner::of_word(s) == Some(w.me()) {
@@ -141,7 +147,7 @@ impl RawMutex {
         let inherited = gone.is_some() || s & INCONSISTENT != 0;
         let mark = if inherited { INCONSISTENT } else { 0 };
         let next = w.me().get() | (s & WAITERS) | others | mark;
-        // Acquire pairs with the Release in `unlock`. From a dead owner there is no release to pair with: its last
+        // Acquire pairs with the Release in `release`. From a dead owner there is no release to pair with: its last
         // stores are visible because the kernel ended it before it said so.
         self.word.compare_exchange(s, next, Acquire, Relaxed).ok()?;
         Some(if inherited { Claim::Inherited(gone) } else { Claim::Clean })
@@ -152,11 +158,34 @@ impl RawMutex {
     /// Takes a pointer's worth of care: once the word is free another may take the mutex and free its memory.
     #[inline]
     pub fn unlock<W: Wait>(&self, w: &W, residue: u32) {
-        let word: *const AtomicU32 = &self.word;
-        // Release publishes the critical section to the next `lock`.
-        if self.word.swap(residue, Release) & WAITERS != 0 {
+        let word = self.word();
+        if self.release(residue) {
             wake_one(w, word);
         }
+    }
+
+    /// [`unlock`](Self::unlock) without its wake: whether somebody may sleep is returned.
+    #[inline]
+    pub(crate) fn release(&self, residue: u32) -> bool {
+        // Release publishes the critical section to the next `lock`.
+        self.word.swap(residue, Release) & WAITERS != 0
+    }
+
+    /// The word, for a wake.
+    #[inline]
+    pub(crate) fn word(&self) -> *const AtomicU32 {
+        &self.word
+    }
+
+    /// The state, for a primitive that is built on this one.
+    #[inline]
+    pub(crate) fn load(&self, order: Ordering) -> u32 {
+        self.word.load(order)
+    }
+
+    /// Turns state `from` into `to`, for a primitive that is built on this one.
+    pub(crate) fn replace(&self, from: u32, to: u32, order: Ordering) -> bool {
+        self.word.compare_exchange(from, to, order, Relaxed).is_ok()
     }
 
     /// Says that the value is good again. The caller must hold the mutex.

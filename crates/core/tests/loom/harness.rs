@@ -28,12 +28,22 @@ pub(crate) fn check_deaths(
     floor: usize,
     model: impl Fn(u32) -> bool + Send + Sync + 'static,
 ) {
+    check_deaths_to(2, name, floor, model);
+}
+
+/// [`check_deaths`] with another bound on preemptions (1 suits large models).
+pub(crate) fn check_deaths_to(
+    preemptions: usize,
+    name: &str,
+    floor: usize,
+    model: impl Fn(u32) -> bool + Send + Sync + 'static,
+) {
     let model = Arc::new(model);
     let mut count = 0;
     for step in 0.. {
         let deaths = Arc::new(AtomicU32::new(0));
         let (model, seen) = (model.clone(), deaths.clone());
-        count += explore(2, move || {
+        count += explore(preemptions, move || {
             if model(step) {
                 seen.fetch_add(1, Relaxed);
             }

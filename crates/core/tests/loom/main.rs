@@ -5,4 +5,8 @@
 
 mod harness;
 
+mod condvar;
+mod latch;
 mod mutex;
+mod once;
+mod rwlock;

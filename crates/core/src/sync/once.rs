@@ -1,0 +1,125 @@
+//! Something that is done once, by whoever comes first, and is done again by the next if that one dies.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | `0` | Not done. Fresh memory is a once that nobody has begun. |
+//! | `owner` | Being done, and nobody has announced that they sleep. |
+//! | `owner + WAITERS` | Being done, and somebody may sleep: who ends it must wake all. |
+//! | `DONE` | Done, for ever. |
+//!
+//! `WAITERS` may stay set though nobody sleeps; whoever takes the word from the dead keeps it. All sleepers are woken
+//! together, so no wake can be swallowed by one of them.
+
+use super::mutex::WAITERS;
+use crate::owner::{OWNER_BITS, Owner};
+use crate::primitive::Ordering::{Acquire, Relaxed, Release};
+use crate::primitive::{AtomicU32, constructor};
+use crate::wait::{ALL, Deadline, Wait, WaitError, Wake};
+
+/// It has been done.
+const DONE: u32 = 1 << OWNER_BITS;
+
+/// What is there to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Turn {
+    /// Nothing: it has been done.
+    Done,
+    /// The caller must do it, and then say [`finish`](RawOnce::finish) or [`give_up`](RawOnce::give_up). The one who
+    /// began before it and is gone, if so.
+    Yours(Option<Owner>),
+}
+
+/// The state of something done once.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct RawOnce {
+    word: AtomicU32,
+}
+
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<RawOnce>() == 4);
+
+impl RawOnce {
+    constructor! {
+        /// Not done.
+        pub fn new() -> Self {
+            Self { word: AtomicU32::new(0) }
+        }
+    }
+
+    /// Whether it has been done. Then everything before [`finish`](Self::finish) happens before this returns.
+    #[inline]
+    pub fn is_done(&self) -> bool {
+        // Acquire pairs with the Release in `end`.
+        self.word.load(Acquire) == DONE
+    }
+
+    /// Waits until it has been done or it is the caller's turn, or `deadline`.
+    #[inline]
+    pub fn begin<W: Wait>(&self, w: &W, deadline: Option<Deadline>) -> Result<Turn, WaitError> {
+        if self.is_done() { Ok(Turn::Done) } else { self.begin_contended(w, deadline) }
+    }
+
+    /// Repeatedly: done; nobody at it, or somebody who is gone: take over; announce a sleeper; sleep.
+    #[cold]
+    fn begin_contended<W: Wait>(
+        &self,
+        w: &W,
+        deadline: Option<Deadline>,
+    ) -> Result<Turn, WaitError> {
+        loop {
+            // Before the verdict on the owner, or a death in between would go unseen.
+            let epoch = w.epoch();
+            // Acquire pairs with the Release in `end`.
+            let s = self.word.load(Acquire);
+            if s == DONE {
+                return Ok(Turn::Done);
+            }
+            let owner = Owner::of_word(s);
+            if W::OWNER_IS_THREAD && owner == Some(w.me()) {
+                return Err(WaitError::WouldDeadlock);
+            }
+            if owner.is_none_or(|owner| w.is_gone(owner)) {
+                let next = w.me().get() | (s & WAITERS);
+                if self.word.compare_exchange(s, next, Acquire, Relaxed).is_ok() {
+                    return Ok(Turn::Yours(owner));
+                }
+                continue;
+            }
+            if s & WAITERS == 0
+                && self.word.compare_exchange(s, s | WAITERS, Relaxed, Relaxed).is_err()
+            {
+                continue;
+            }
+            match w.wait(&self.word, s | WAITERS, epoch, deadline) {
+                Wake::Woken => {}
+                Wake::TimedOut => return Err(WaitError::TimedOut),
+                Wake::Interrupted => return Err(WaitError::Interrupted),
+            }
+        }
+    }
+
+    /// It is done. The caller must have got its turn from [`begin`](Self::begin).
+    pub fn finish<W: Wait>(&self, w: &W) {
+        self.end(DONE, w);
+    }
+
+    /// It is not done, and somebody else's turn. The caller must have got its turn from [`begin`](Self::begin).
+    pub fn give_up<W: Wait>(&self, w: &W) {
+        self.end(0, w);
+    }
+
+    fn end<W: Wait>(&self, state: u32, w: &W) {
+        let word: *const AtomicU32 = &self.word;
+        // Release publishes what was done.
+        if self.word.swap(state, Release) & WAITERS != 0 {
+            w.wake(word, ALL);
+        }
+    }
+
+    /// Who is at it. Stale as soon as it is returned.
+    pub fn owner(&self) -> Option<Owner> {
+        Owner::of_word(self.word.load(Relaxed))
+    }
+}
