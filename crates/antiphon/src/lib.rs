@@ -6,3 +6,11 @@ pub mod space;
 
 pub use death::{Cause, Death};
 pub use space::Space;
+
+/// Looking at spaces and objects from outside: no attaching, nobody paused.
+pub mod inspect {
+    pub use antiphon_place::{
+        Counter, Kind, ObjectInfo, ParticipantInfo, Record, SpaceInfo, WaiterInfo, base_directory,
+        clean, inspect_object, inspect_space, list_spaces, remove_space,
+    };
+}

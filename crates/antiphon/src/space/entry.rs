@@ -1,5 +1,6 @@
 //! What every object of a space has in common: memory, identity, and what is noted about it when somebody has to wait.
 
+use std::cell::{Cell, RefCell};
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -7,9 +8,10 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use antiphon_core::owner::Owner;
-use antiphon_core::wait::{Deadline, WaitError};
+use antiphon_core::wait::{Deadline, Wait, Wake, Word};
 use antiphon_place::{
-    Cause, Counter, Error, Kind, Object, Record, SiteId, Spec, WaiterInfo, type_layout, type_name,
+    Cause, Counter, Error, Kind, Object, Record, SiteId, Spec, WaiterInfo, Waiting, type_layout,
+    type_name,
 };
 use antiphon_sys::{clock, thread};
 
@@ -113,38 +115,23 @@ impl Entry {
         format!("{} \"{}\"", self.object.kind().name(), self.object.name())
     }
 
-    /// Runs the slow path of a wait and notes it for those who look: that somebody waits, for how long, with what outcome.
-    pub(super) fn blocked<T>(
-        &self,
+    /// A wait that is noted for those who look, should it come to a sleep: who waits, where, since when. With the `record`
+    /// of a lock, also since when at least its holder holds it.
+    #[inline]
+    pub(super) fn noted<'a>(
+        &'a self,
         site: SiteId,
         deadline: Option<Deadline>,
-        wait: impl FnOnce() -> Result<T, WaitError>,
-    ) -> (Result<T, WaitError>, Duration) {
-        let (header, registration) = (self.object.header(), &self.space.registration);
-        let began = clock::now();
-        header.statistics.count(Counter::Contended);
-        let info = WaiterInfo {
-            owner: registration.me(),
-            thread: thread::token(),
-            site,
-            since: began,
-            until: deadline.map(|d| d.0),
-        };
-        let line = header.waiters.enter(info, |owner| registration.is_gone(owner));
-        let result = wait();
-        drop(line);
-        let waited = clock::now().saturating_sub(began);
-        header.statistics.waited(waited);
-        if matches!(result, Err(WaitError::TimedOut)) {
-            header.statistics.count(Counter::Timeouts);
-        }
-        (result, Duration::from_nanos(waited))
+        record: Option<&'a Record>,
+    ) -> Noted<'a> {
+        Noted { entry: self, site, deadline, record, began: Cell::new(0), line: RefCell::new(None) }
     }
 
     /// The error of a wait that reached its deadline.
-    pub(super) fn timeout(&self, waited: Duration, holder: Option<(Owner, &Record)>) -> Timeout {
+    pub(super) fn timeout(&self, noted: &Noted<'_>, holder: Option<(Owner, &Record)>) -> Timeout {
+        self.object.header().statistics.count(Counter::Timeouts);
         let holder = holder.map(|(owner, record)| self.holder(owner, record));
-        Timeout::new(self.what(), waited).held_by(holder)
+        Timeout::new(self.what(), noted.waited()).held_by(holder)
     }
 
     fn holder(&self, owner: Owner, record: &Record) -> Holder {
@@ -204,6 +191,104 @@ impl Entry {
             site: self.space.registration.resolve(death.site),
             held: death.since.map(|at| Duration::from_nanos(death.noticed.saturating_sub(at))),
         })
+    }
+}
+
+/// See [`Entry::noted`]. Clocks and tables are touched when it comes to a sleep, and not before.
+pub(super) struct Noted<'a> {
+    entry: &'a Entry,
+    site: SiteId,
+    deadline: Option<Deadline>,
+    record: Option<&'a Record>,
+    /// When the first sleep began; 0 if there was none.
+    began: Cell<u64>,
+    line: RefCell<Option<Waiting<'a>>>,
+}
+
+impl Noted<'_> {
+    /// How long the caller has been asleep, with pauses.
+    pub(super) fn waited(&self) -> Duration {
+        match self.began.get() {
+            0 => Duration::ZERO,
+            began => since(began),
+        }
+    }
+
+    /// The caller has the lock: if it slept for it, its own holding began now.
+    pub(super) fn note_acquired(&self) {
+        if self.began.get() != 0
+            && let Some(record) = self.record
+        {
+            record.note_since(clock::now());
+        }
+    }
+
+    #[cold]
+    fn begin(&self) {
+        let (header, registration) = (self.entry.object.header(), &self.entry.space.registration);
+        let now = clock::now();
+        self.began.set(now);
+        header.statistics.count(Counter::Contended);
+        if let Some(record) = self.record {
+            record.note_since(now);
+        }
+        let info = WaiterInfo {
+            owner: registration.me(),
+            thread: thread::token(),
+            site: self.site,
+            since: now,
+            until: self.deadline.map(|d| d.0),
+        };
+        let line = header.waiters.enter(info, |owner| registration.is_gone(owner));
+        self.line.replace(Some(line));
+    }
+}
+
+impl Wait for Noted<'_> {
+    const OWNER_IS_THREAD: bool = SpaceWait::OWNER_IS_THREAD;
+
+    #[inline]
+    fn me(&self) -> Owner {
+        self.entry.wait().me()
+    }
+
+    fn is_gone(&self, owner: Owner) -> bool {
+        self.entry.wait().is_gone(owner)
+    }
+
+    fn epoch(&self) -> u32 {
+        self.entry.wait().epoch()
+    }
+
+    fn wait(&self, word: &Word, expected: u32, epoch: u32, deadline: Option<Deadline>) -> Wake {
+        if self.began.get() == 0 {
+            self.begin();
+        }
+        self.entry.wait().wait(word, expected, epoch, deadline)
+    }
+
+    fn wake(&self, word: *const Word, count: u32) {
+        self.entry.wait().wake(word, count);
+    }
+
+    #[inline]
+    fn spin(&self, turn: u32) -> bool {
+        self.entry.wait().spin(turn)
+    }
+
+    #[inline]
+    fn linger(&self, turn: u32) -> bool {
+        self.entry.wait().linger(turn)
+    }
+}
+
+impl Drop for Noted<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.began.get() != 0 {
+            let waited = self.waited().as_nanos() as u64;
+            self.entry.object.header().statistics.waited(waited);
+        }
     }
 }
 

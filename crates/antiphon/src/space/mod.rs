@@ -6,14 +6,15 @@
 //!
 //! ```
 //! # let dir = std::env::temp_dir().join(format!("antiphon-doc-{}", std::process::id()));
+//! # // SAFETY: this program has one thread.
 //! # unsafe { std::env::set_var("ANTIPHON_DIR", &dir) };
 //! use antiphon::Space;
 //!
 //! let space = Space::open("host:shop")?;
 //! let stock = space.mutex("stock", 10u64)?;
-//! *stock.lock()? -= 1;
-//! assert_eq!(*stock.lock()?, 9);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! *stock.lock().unwrap() -= 1;
+//! assert_eq!(*stock.lock().unwrap(), 9);
+//! # Ok::<(), antiphon::error::SpaceError>(())
 //! ```
 //!
 //! # Values

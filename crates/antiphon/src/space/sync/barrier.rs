@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use antiphon_core::sync::RawBarrier;
 use antiphon_core::sync::barrier::{Arrival, BarrierError as RawError};
-use antiphon_core::wait::{Deadline, WaitError};
+use antiphon_core::wait::Deadline;
 use antiphon_place::{Error, Kind};
 use antiphon_sys::clock;
 
@@ -121,24 +121,22 @@ impl Barrier {
         deadline: impl FnOnce() -> Option<Deadline>,
         action: impl FnOnce(),
     ) -> Result<u32, BarrierError> {
-        let (deadline, wait) = (deadline(), self.entry.wait());
-        let arrive = || match self.raw().arrive(self.parties, self.words(), &wait, deadline) {
-            Ok(arrival) => Ok(Ok(arrival)),
-            Err(RawError::TimedOut) => Err(WaitError::TimedOut),
-            Err(_) => Ok(Err(BarrierError::Broken)),
-        };
-        match self.entry.blocked(self.entry.site(caller), deadline, arrive) {
-            (Err(_), waited) => Err(BarrierError::TimedOut(self.entry.timeout(waited, None))),
-            (Ok(Err(error)), _) => Err(error),
-            (Ok(Ok(Arrival::Passed(index))), _) => Ok(index),
-            (Ok(Ok(Arrival::Last(token))), _) => {
+        let deadline = deadline();
+        let noted = self.entry.noted(self.entry.site(caller), deadline, None);
+        match self.raw().arrive(self.parties, self.words(), &noted, deadline) {
+            Ok(Arrival::Passed(index)) => Ok(index),
+            Ok(Arrival::Last(token)) => {
                 let index = token.index();
                 let breaker = BreakOnPanic(self);
                 action();
                 std::mem::forget(breaker);
-                self.raw().finish(token, &wait).map_err(|_| BarrierError::Broken)?;
+                self.raw().finish(token, &noted).map_err(|_| BarrierError::Broken)?;
                 Ok(index)
             }
+            Err(RawError::TimedOut) => {
+                Err(BarrierError::TimedOut(self.entry.timeout(&noted, None)))
+            }
+            Err(RawError::Broken | RawError::Interrupted) => Err(BarrierError::Broken),
         }
     }
 

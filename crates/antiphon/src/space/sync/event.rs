@@ -110,9 +110,8 @@ impl Event {
             return Ok(());
         }
         let deadline = deadline();
-        let wait = || self.raw().wait(&self.entry.wait(), deadline);
-        let (result, waited) = self.entry.blocked(self.entry.site(caller), deadline, wait);
-        result.map_err(|_| self.entry.timeout(waited, None))
+        let noted = self.entry.noted(self.entry.site(caller), deadline, None);
+        self.raw().wait(&noted, deadline).map_err(|_| self.entry.timeout(&noted, None))
     }
 
     /// The name it was opened by.

@@ -51,10 +51,10 @@ impl Space {
     /// ```
     /// let space = antiphon::Space::open("threads:doc")?;
     /// let counter = space.mutex("counter", 0u64)?;
-    /// *counter.lock()? += 1;
-    /// assert_eq!(*counter.lock()?, 1);
+    /// *counter.lock().unwrap() += 1;
+    /// assert_eq!(*counter.lock().unwrap(), 1);
     /// assert!(space.mutex("counter", 0i32).is_err()); // another type
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), antiphon::error::SpaceError>(())
     /// ```
     #[track_caller]
     pub fn mutex<T: Plain>(&self, name: &str, initial: T) -> Result<Mutex<T>, Error> {
@@ -168,22 +168,21 @@ impl<T> Mutex<T> {
         site: SiteId,
         deadline: Option<Deadline>,
     ) -> Result<MutexGuard<'_, T>, TimedLockError<MutexGuard<'_, T>>> {
-        let (line, wait) = (self.line(), self.entry.wait());
-        if line.raw.owner() == Some(wait.me()) && line.record.thread() == thread::token() {
+        let line = self.line();
+        let noted = self.entry.noted(site, deadline, Some(&line.record));
+        if line.raw.owner() == Some(noted.me()) && line.record.thread() == thread::token() {
             return Err(TimedLockError::WouldDeadlock);
         }
-        line.record.note_since(clock::now());
-        let lock = || line.raw.lock_contended(&wait, deadline);
-        let claim = match self.entry.blocked(site, deadline, lock) {
-            (Ok(claim), _) => claim,
-            (Err(WaitError::WouldDeadlock), _) => return Err(TimedLockError::WouldDeadlock),
-            (Err(_), waited) => {
+        let claim = match line.raw.lock_contended(&noted, deadline) {
+            Ok(claim) => claim,
+            Err(WaitError::WouldDeadlock) => return Err(TimedLockError::WouldDeadlock),
+            Err(_) => {
                 let holder = line.raw.owner().map(|owner| (owner, &line.record));
-                return Err(TimedLockError::TimedOut(self.entry.timeout(waited, holder)));
+                return Err(TimedLockError::TimedOut(self.entry.timeout(&noted, holder)));
             }
         };
         let guard = self.claimed(claim, site);
-        line.record.note_since(clock::now());
+        noted.note_acquired();
         guard.map_err(|error| match error {
             LockError::WouldDeadlock => TimedLockError::WouldDeadlock,
             LockError::Poisoned(guard) => TimedLockError::Poisoned(guard),

@@ -46,11 +46,11 @@ impl Space {
     /// ```
     /// let space = antiphon::Space::open("threads:doc")?;
     /// let lock = space.reentrant_mutex("tree", 0u32)?;
-    /// let outer = lock.lock()?;
-    /// let inner = lock.lock()?; // the same thread: no deadlock
+    /// let outer = lock.lock().unwrap();
+    /// let inner = lock.lock().unwrap(); // the same thread: no deadlock
     /// assert_eq!(*inner, 0);
     /// # drop((outer, inner));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), antiphon::error::SpaceError>(())
     /// ```
     #[track_caller]
     pub fn reentrant_mutex<T: Plain>(
@@ -143,17 +143,16 @@ impl<T> ReentrantMutex<T> {
             return self.claimed(claim, site);
         }
         let deadline = deadline();
-        line.record.note_since(clock::now());
-        let lock = || line.raw.lock(thread, &wait, deadline);
-        match self.entry.blocked(site, deadline, lock) {
-            (Ok(claim), _) => {
+        let noted = self.entry.noted(site, deadline, Some(&line.record));
+        match line.raw.lock(thread, &noted, deadline) {
+            Ok(claim) => {
                 let guard = self.claimed(claim, site);
-                line.record.note_since(clock::now());
+                noted.note_acquired();
                 guard
             }
-            (Err(_), waited) => {
+            Err(_) => {
                 let holder = line.raw.mutex().owner().map(|owner| (owner, &line.record));
-                Err(TimedLockError::TimedOut(self.entry.timeout(waited, holder)))
+                Err(TimedLockError::TimedOut(self.entry.timeout(&noted, holder)))
             }
         }
     }

@@ -167,15 +167,12 @@ impl Semaphore {
         caller: &'static Location<'static>,
         deadline: impl FnOnce() -> Option<Deadline>,
     ) -> Result<Permit<'_>, Timeout> {
-        let (held, wait) = (self.entry.words(), self.entry.wait());
-        if self.raw().try_acquire(n, held, &wait) {
-            return Ok(self.permit(n));
-        }
+        let held = self.entry.words();
         let deadline = deadline();
-        let acquire = || self.raw().acquire(n, held, &wait, deadline);
-        match self.entry.blocked(self.entry.site(caller), deadline, acquire) {
-            (Ok(()), _) => Ok(self.permit(n)),
-            (Err(_), waited) => Err(self.entry.timeout(waited, None)),
+        let noted = self.entry.noted(self.entry.site(caller), deadline, None);
+        match self.raw().acquire(n, held, &noted, deadline) {
+            Ok(()) => Ok(self.permit(n)),
+            Err(_) => Err(self.entry.timeout(&noted, None)),
         }
     }
 
