@@ -9,6 +9,10 @@ use crate::death::Death;
 
 pub use antiphon_place::Error as SpaceError;
 
+mod queue;
+
+pub use queue::{GetError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError};
+
 /// A wait that reached its deadline: what for, for how long, and who stood in the way.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
