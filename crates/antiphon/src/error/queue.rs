@@ -60,7 +60,7 @@ pub enum TimedPutError<T> {
 }
 
 macro_rules! put_error {
-    ($name:ident { $($variant:ident $(, $more:pat)?);+ }) => {
+    ($name:ident { $($variant:ident $(, $more:tt)?);+ }) => {
         impl<T> $name<T> {
             /// The item that was not put.
             pub fn into_inner(self) -> T {
