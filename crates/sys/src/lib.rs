@@ -4,7 +4,7 @@
 //! |---|---|
 //! | How does one sleep and wake? | [`futex`], and [`threads`] for the scope of one process |
 //! | What time is it? | [`clock`] |
-//! | Who am I? | [`thread`], [`process`], and [`fork`] for what changes in a child |
+//! | Who am I? | [`thread`], [`process`], [`fork`] for what changes in a child, [`spawn`] for new programs |
 //! | Where do bytes live that others see? | [`memory`], [`directory`], and [`image`] for functions |
 //! | Who is alive? | [`descriptor`] (byte locks), [`watch`] (news that a file was closed), [`process`] (pidfd) |
 //!
@@ -19,6 +19,7 @@ pub mod image;
 pub mod memory;
 pub mod poll;
 pub mod process;
+pub mod spawn;
 pub mod thread;
 pub mod threads;
 pub mod watch;
