@@ -197,3 +197,8 @@ pub enum BarrierError {
     #[error("{0}")]
     TimedOut(Timeout),
 }
+
+/// The calling thread is at it already, and would wait for itself for ever.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error("{WOULD_DEADLOCK}")]
+pub struct WouldDeadlock;

@@ -7,9 +7,9 @@ use thiserror::Error;
 use super::Timeout;
 
 const SHUT_DOWN: &str = "the queue is shut down";
-const TOO_LARGE: &str = "the message is larger than the queue can ever hold: create it with more bytes";
-const CORRUPT: &str =
-    "the queue's words contradict each other: another process has overwritten them; remove the queue and create it anew";
+const TOO_LARGE: &str =
+    "the message is larger than the queue can ever hold: create it with more bytes";
+const CORRUPT: &str = "the queue's words contradict each other: another process has overwritten them; remove the queue and create it anew";
 
 /// Why a put did not happen.
 #[derive(Clone, Copy, PartialEq, Eq, Error)]

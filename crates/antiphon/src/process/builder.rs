@@ -1,19 +1,21 @@
 //! The parent's side: from a function and its argument to a running child.
 
+use std::collections::BTreeMap;
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStringExt;
 
-use antiphon_sys::{descriptor, image, process::PidFd};
+use antiphon_sys::image;
+use antiphon_sys::spawn::Command;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::descriptor::collect;
 use super::error::{Identity, SpawnError};
 use super::start::{self, Runner};
+use super::stdio::{Ends, Stdio};
 use super::task::{self, Report, Task, VARIABLE};
 use super::{Child, child};
 
@@ -62,11 +64,10 @@ where
 pub struct Builder {
     label: Option<String>,
     arguments: Vec<OsString>,
-    clear: bool,
-    variables: Vec<(OsString, Option<OsString>)>,
-    stdin: Option<Stdio>,
-    stdout: Option<Stdio>,
-    stderr: Option<Stdio>,
+    environment: Environment,
+    stdin: Stdio,
+    stdout: Stdio,
+    stderr: Stdio,
 }
 
 impl Builder {
@@ -100,38 +101,37 @@ impl Builder {
 
     /// Sets a variable of the child's environment.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.variables.push((name.as_ref().to_owned(), Some(value.as_ref().to_owned())));
+        self.environment.set(name.as_ref().to_owned(), Some(value.as_ref().to_owned()));
         self
     }
 
     /// Takes a variable from the child's environment.
     pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
-        self.variables.push((name.as_ref().to_owned(), None));
+        self.environment.set(name.as_ref().to_owned(), None);
         self
     }
 
     /// Begins with an empty environment.
     pub fn env_clear(mut self) -> Self {
-        self.variables.clear();
-        self.clear = true;
+        self.environment = Environment { clear: true, changes: BTreeMap::new() };
         self
     }
 
     /// What the child reads from; see [`Stdio`].
     pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
-        self.stdin = Some(stdin.into());
+        self.stdin = stdin.into();
         self
     }
 
     /// What the child prints to; with [`Stdio::piped`], [`Child::stdout`] has the other end.
     pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
-        self.stdout = Some(stdout.into());
+        self.stdout = stdout.into();
         self
     }
 
     /// What the child complains to.
     pub fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
-        self.stderr = Some(stderr.into());
+        self.stderr = stderr.into();
         self
     }
 
@@ -163,53 +163,59 @@ impl Builder {
             argument,
         };
         let task = task.write()?;
-        // A duplicate has another number, and the child's was written above.
-        let kept = report.try_clone()?;
-        let label = self.label.clone();
-        let mut process = self.command(task, report, passed)?.spawn()?;
-        let pid = process.id();
-        // It is our child and not waited for, so the number is still its own.
-        let handle = match PidFd::open(pid) {
-            Ok(handle) => handle,
-            Err(error) => {
-                // Kernels before 5.3. Nobody could wait for it with a timeout.
-                let _ = process.kill();
-                let _ = process.wait();
-                return Err(error.into());
-            }
-        };
+        let streams = [
+            Ends::of_input(self.stdin)?,
+            Ends::of_output(self.stdout)?,
+            Ends::of_output(self.stderr)?,
+        ];
+        let mut inherited: Vec<_> = passed.iter().map(AsFd::as_fd).collect();
+        inherited.extend([task.as_fd(), report.as_fd()]);
+        let mut environment = self.environment;
+        environment.set(VARIABLE.into(), Some(Task::name(&task)?.into()));
+        let name = env::args_os().next().unwrap_or_default();
+        let arguments = [name].into_iter().chain(self.arguments);
+        let pid = Command {
+            // The file that this process executes, whatever has become of its path.
+            program: c"/proc/self/exe",
+            arguments: &arguments.map(c_string).collect::<io::Result<Vec<_>>>()?,
+            environment: &environment.lines().map(c_string).collect::<io::Result<Vec<_>>>()?,
+            streams: [streams[0].stream(), streams[1].stream(), streams[2].stream()],
+            inherited: &inherited,
+        }
+        .spawn()?;
         child::reap_abandoned();
-        Ok(Child::new(process, handle, kept, Identity { pid, label }))
+        let identity = Identity { pid, label: self.label };
+        Ok(Child::new(identity, report, streams.map(|stream| stream.ours))?)
+    }
+}
+
+/// The environment of the child, as changes to this process's.
+#[derive(Debug, Default)]
+struct Environment {
+    clear: bool,
+    changes: BTreeMap<OsString, Option<OsString>>,
+}
+
+impl Environment {
+    fn set(&mut self, name: OsString, value: Option<OsString>) {
+        self.changes.insert(name, value);
     }
 
-    /// The command that starts this program with the task, and with the descriptors it speaks of open under the same numbers.
-    fn command(self, task: OwnedFd, report: OwnedFd, passed: Vec<OwnedFd>) -> io::Result<Command> {
-        // The file that this process executes, whatever has become of its path.
-        let mut command = Command::new("/proc/self/exe");
-        if let Some(name) = env::args_os().next() {
-            command.arg0(name);
-        }
-        command.args(self.arguments);
-        if self.clear {
-            command.env_clear();
-        }
-        for (name, value) in self.variables {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        command.env(VARIABLE, Task::name(&task)?);
-        self.stdin.map(|stdin| command.stdin(stdin));
-        self.stdout.map(|stdout| command.stdout(stdout));
-        self.stderr.map(|stderr| command.stderr(stderr));
-        let mut inherited = passed;
-        inherited.extend([task, report]);
-        let leave_open =
-            move || inherited.iter().try_for_each(|fd| descriptor::set_inherited(fd, true));
-        // SAFETY: between fork and exec it makes one system call for each descriptor and nothing else; the flags it
-        // changes are the child's own.
-        unsafe { command.pre_exec(leave_open) };
-        Ok(command)
+    /// As `NAME=value`.
+    fn lines(self) -> impl Iterator<Item = OsString> {
+        let ours: BTreeMap<_, _> =
+            if self.clear { BTreeMap::new() } else { env::vars_os().collect() };
+        let mut all: BTreeMap<_, _> =
+            ours.into_iter().map(|(name, value)| (name, Some(value))).collect();
+        all.extend(self.changes);
+        all.into_iter().filter_map(|(mut line, value)| {
+            line.push("=");
+            line.push(value?);
+            Some(line)
+        })
     }
+}
+
+fn c_string(text: OsString) -> io::Result<CString> {
+    Ok(CString::new(text.into_vec())?)
 }

@@ -4,13 +4,14 @@ use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::{self, ChildStderr, ChildStdin, ChildStdout, ExitStatus};
+use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use antiphon_core::wait::Deadline;
 use antiphon_sys::clock;
 use antiphon_sys::process::PidFd;
+use antiphon_sys::spawn::{kill, reap, try_reap};
 use serde::de::DeserializeOwned;
 
 use super::error::{Identity, JoinError, TryJoinError};
@@ -27,20 +28,33 @@ pub struct Child<R> {
 }
 
 struct Inner {
-    process: process::Child,
+    identity: Identity,
     handle: PidFd,
     report: OwnedFd,
-    identity: Identity,
+    /// Our ends of the child's standard streams.
+    streams: [Option<OwnedFd>; 3],
 }
 
 impl<R> Child<R> {
+    /// The child that was just started. One that cannot be watched is killed.
     pub(super) fn new(
-        process: process::Child,
-        handle: PidFd,
-        report: OwnedFd,
         identity: Identity,
-    ) -> Self {
-        Self { inner: Some(Inner { process, handle, report, identity }), result: PhantomData }
+        report: OwnedFd,
+        streams: [Option<OwnedFd>; 3],
+    ) -> io::Result<Self> {
+        // It has not been reaped, so the number is still its own.
+        match PidFd::open(identity.pid) {
+            Ok(handle) => {
+                let inner = Inner { identity, handle, report, streams };
+                Ok(Self { inner: Some(inner), result: PhantomData })
+            }
+            Err(error) => {
+                // Kernels before 5.3, or no descriptor is left.
+                let _ = kill(identity.pid);
+                abandon(identity.pid);
+                Err(error)
+            }
+        }
     }
 
     fn inner(&self) -> &Inner {
@@ -93,20 +107,20 @@ impl<R> Child<R> {
         ended_is_fine(self.inner().handle.signal(signal))
     }
 
-    /// What the child reads, if that is [piped](process::Stdio::piped) and was not taken before.
+    /// What the child reads, if that is [piped](super::Stdio::Piped) and was not taken before.
     pub fn stdin(&mut self) -> Option<ChildStdin> {
-        self.inner_mut().process.stdin.take()
+        self.inner_mut().streams[0].take().map(From::from)
     }
 
     /// What the child prints, if that is piped and was not taken before. Read it before you join: a child whose pipe is full
     /// waits for its reader.
     pub fn stdout(&mut self) -> Option<ChildStdout> {
-        self.inner_mut().process.stdout.take()
+        self.inner_mut().streams[1].take().map(From::from)
     }
 
     /// What the child complains about, likewise.
     pub fn stderr(&mut self) -> Option<ChildStderr> {
-        self.inner_mut().process.stderr.take()
+        self.inner_mut().streams[2].take().map(From::from)
     }
 }
 
@@ -161,37 +175,34 @@ impl<R: DeserializeOwned> Child<R> {
         if matches!(ended, Ok(false)) {
             return Err(TryJoinError::Running(self));
         }
-        let Some(mut inner) = self.inner.take() else { unreachable!("a child joined twice") };
-        let (child, report) = (inner.identity, inner.report);
-        let status = ended.and_then(|_| inner.process.wait());
-        let read = status.and_then(|status| Ok((status, Report::read(report)?)));
-        let (status, report) = match read {
-            Ok(read) => read,
-            Err(source) => return Err(JoinError::System { child, source }.into()),
+        let Some(Inner { identity: child, report, .. }) = self.inner.take() else {
+            unreachable!("a child joined twice")
         };
-        result_of(report, status, child).map_err(TryJoinError::from)
+        let status = ended.and_then(|_| reap(child.pid));
+        result_of(Report::read(report), status, child).map_err(TryJoinError::from)
     }
 }
 
 /// What the report and the exit together mean.
 fn result_of<R: DeserializeOwned>(
-    report: Option<Report>,
-    status: ExitStatus,
+    report: io::Result<Option<Report>>,
+    status: io::Result<ExitStatus>,
     child: Identity,
 ) -> Result<R, JoinError> {
-    Err(match report {
-        None => JoinError::NotStarted { child, status },
-        Some(Report::Started) => JoinError::Ended { child, status },
-        Some(Report::Panicked { message, location }) => {
-            JoinError::Panicked { child, message, location }
+    let bytes = match (report, status) {
+        // What the function did counts, even where somebody else has reaped the child.
+        (Ok(Some(Report::Returned(bytes))), _) => bytes,
+        (Ok(Some(Report::Panicked { message, location })), _) => {
+            return Err(JoinError::Panicked { child, message, location });
         }
-        Some(Report::Value(reason)) => JoinError::Value { child, reason },
-        Some(Report::Returned(bytes)) => match task::decode(&bytes) {
-            Ok(result) => return Ok(result),
-            Err(error) => {
-                JoinError::Value { child, reason: format!("the result cannot be read: {error}") }
-            }
-        },
+        (Ok(Some(Report::Value(reason))), _) => return Err(JoinError::Value { child, reason }),
+        (Err(source), _) | (_, Err(source)) => return Err(JoinError::System { child, source }),
+        (Ok(Some(Report::Started)), Ok(status)) => return Err(JoinError::Ended { child, status }),
+        (Ok(None), Ok(status)) => return Err(JoinError::NotStarted { child, status }),
+    };
+    task::decode(&bytes).map_err(|error| {
+        let reason = format!("the result cannot be read: {error}");
+        JoinError::Value { child, reason }
     })
 }
 
@@ -206,20 +217,24 @@ fn ended_is_fine(sent: io::Result<()>) -> io::Result<()> {
 /// `ESRCH`, the same on every Linux.
 const NO_SUCH_PROCESS: i32 = 3;
 
-/// Children that nobody will join, kept so that the kernel need not keep them once they have ended.
-static ABANDONED: Mutex<Vec<process::Child>> = Mutex::new(Vec::new());
+/// Children that nobody will join: reaped once they have ended, or the kernel would remember them for ever.
+static ABANDONED: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+fn abandon(pid: u32) {
+    ABANDONED.lock().unwrap_or_else(PoisonError::into_inner).push(pid);
+    reap_abandoned();
+}
 
 /// Lets go of abandoned children that have ended.
 pub(super) fn reap_abandoned() {
     let mut abandoned = ABANDONED.lock().unwrap_or_else(PoisonError::into_inner);
-    abandoned.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+    abandoned.retain(|&pid| matches!(try_reap(pid), Ok(None)));
 }
 
 impl<R> Drop for Child<R> {
     fn drop(&mut self) {
         if let Some(inner) = self.inner.take() {
-            ABANDONED.lock().unwrap_or_else(PoisonError::into_inner).push(inner.process);
-            reap_abandoned();
+            abandon(inner.identity.pid);
         }
     }
 }

@@ -69,6 +69,7 @@ mod child;
 mod descriptor;
 mod error;
 mod start;
+mod stdio;
 mod task;
 
 pub use builder::{Builder, spawn};
@@ -76,3 +77,4 @@ pub use child::Child;
 pub use descriptor::{Descriptor, inherit, inherited};
 pub use error::{Identity, JoinError, SpawnError, TryJoinError};
 pub use start::{init, label};
+pub use stdio::Stdio;

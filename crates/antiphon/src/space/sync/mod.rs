@@ -1,13 +1,21 @@
 //! Synchronization between the participants of a space: one file per primitive.
 
 mod barrier;
+mod condvar;
 mod event;
+mod latch;
 mod mutex;
+mod once;
 mod reentrant_mutex;
+mod rwlock;
 mod semaphore;
 
 pub use barrier::Barrier;
+pub use condvar::Condvar;
 pub use event::Event;
+pub use latch::Latch;
 pub use mutex::{Mutex, MutexGuard};
+pub use once::Once;
 pub use reentrant_mutex::{ReentrantMutex, ReentrantMutexGuard};
+pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{BoundedSemaphore, Permit, Semaphore};

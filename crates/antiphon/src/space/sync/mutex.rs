@@ -263,7 +263,7 @@ pub struct MutexGuard<'a, T> {
 // SAFETY: sharing a guard shares the value only.
 unsafe impl<T: Sync> Sync for MutexGuard<'_, T> {}
 
-impl<T> MutexGuard<'_, T> {
+impl<'a, T> MutexGuard<'a, T> {
     /// The fencing token: how often the mutex has been locked, this time included. A later holder's is always greater.
     pub fn token(&self) -> u64 {
         self.token
@@ -282,7 +282,7 @@ impl<T> MutexGuard<'_, T> {
         }
     }
 
-    pub(super) fn mutex(&self) -> &Mutex<T> {
+    pub(super) fn mutex(&self) -> &'a Mutex<T> {
         self.mutex
     }
 

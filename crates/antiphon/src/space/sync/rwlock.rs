@@ -1,0 +1,420 @@
+//! A readers-writer lock that holds a value in a space.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::thread::panicking;
+use std::time::{Duration, Instant};
+
+use antiphon_core::owner::Owner;
+use antiphon_core::sync::mutex::INCONSISTENT;
+use antiphon_core::sync::{Claim, RawRwLock};
+use antiphon_core::wait::{Deadline, Wait, WaitError};
+use antiphon_place::{Cause, Counter, Error, Kind, SiteId};
+use antiphon_sys::{clock, thread};
+
+use crate::death::Death;
+use crate::error::{LockError, TimedLockError, TryLockError};
+use crate::space::Space;
+use crate::space::entry::{BEHIND, Entry, Line, NO_PARAMS, Noted, spec};
+use crate::space::plain::Plain;
+
+/// Many readers or one writer of a `T` in a space.
+///
+/// Readers of different processes write different words, so they do not slow each other down by more than a shared cache
+/// line. A writer that waits lets no new reader in, so writers do not starve. A reader that dies is let go; what
+/// happens when a writer dies is as with [`Mutex`](super::Mutex). A thread that reads must not read again while a writer may
+/// wait: as with std's lock, the two wait for each other.
+///
+/// Releasing for writing happens before every later locking, releasing for reading before every later locking for writing.
+pub struct RwLock<T> {
+    entry: Entry,
+    line: NonNull<Line<RawRwLock>>,
+    value: NonNull<T>,
+    _value: PhantomData<T>,
+}
+
+// SAFETY: as std's: readers share the value, writers have it alone.
+unsafe impl<T: Send> Send for RwLock<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for RwLock<T> {}
+
+impl Space {
+    /// Opens the readers-writer lock `name`, creating it with the value `initial` if need be.
+    ///
+    /// # Errors
+    /// As [`mutex`](Self::mutex).
+    ///
+    /// ```
+    /// let space = antiphon::Space::open("threads:doc")?;
+    /// let rate = space.rwlock("rate", 1.0f64)?;
+    /// let a = rate.read().unwrap();
+    /// let b = rate.read().unwrap();
+    /// assert_eq!(*a + *b, 2.0);
+    /// drop((a, b));
+    /// *rate.write().unwrap() = 1.5;
+    /// # Ok::<(), antiphon::error::SpaceError>(())
+    /// ```
+    #[track_caller]
+    pub fn rwlock<T: Plain>(&self, name: &str, initial: T) -> Result<RwLock<T>, Error> {
+        const { assert!(align_of::<T>() <= BEHIND) };
+        let value_at = self.value_behind_words();
+        let spec = spec::<T>(Kind::RwLock, NO_PARAMS, value_at + size_of::<T>());
+        let entry = self.entry(name, &spec, Location::caller(), |body| {
+            // SAFETY: the body has room for a value there, and nobody else sees it yet.
+            unsafe { body.add(value_at).cast::<T>().write(initial) };
+        })?;
+        // SAFETY: the spec has put them there; a line is made of atomics, a plain value may be any bytes.
+        let (line, value) = unsafe { (entry.at(0), entry.at(value_at)) };
+        Ok(RwLock { entry, line, value, _value: PhantomData })
+    }
+
+    /// Where a value begins that lies behind the words per participant.
+    fn value_behind_words(&self) -> usize {
+        (BEHIND + self.slots() * 8).next_multiple_of(BEHIND)
+    }
+}
+
+type Read<'a, T> = RwLockReadGuard<'a, T>;
+type Write<'a, T> = RwLockWriteGuard<'a, T>;
+
+impl<T> RwLock<T> {
+    fn line(&self) -> &Line<RawRwLock> {
+        // SAFETY: it points into the object that `entry` keeps.
+        unsafe { self.line.as_ref() }
+    }
+
+    /// Locks for reading, waiting as long as it takes.
+    ///
+    /// # Errors
+    /// [`LockError::WouldDeadlock`] if this thread writes; [`LockError::OwnerDied`] and [`LockError::Poisoned`] carry the
+    /// guard: the value may be half changed.
+    #[track_caller]
+    pub fn read(&self) -> Result<Read<'_, T>, LockError<Read<'_, T>>> {
+        self.read_until(Location::caller(), || None).map_err(untimed)
+    }
+
+    /// Locks for reading if that takes no waiting.
+    ///
+    /// # Errors
+    /// [`TryLockError`].
+    pub fn try_read(&self) -> Result<Read<'_, T>, TryLockError<Read<'_, T>>> {
+        let raw = &self.line().raw;
+        let claim = raw.try_read(self.entry.words(), &self.entry.wait());
+        self.reading(claim.ok_or(TryLockError::WouldBlock)?).map_err(unwaited)
+    }
+
+    /// Locks for reading, waiting no longer than `timeout`.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and [`TimedLockError::TimedOut`].
+    #[track_caller]
+    pub fn read_timeout(
+        &self,
+        timeout: Duration,
+    ) -> Result<Read<'_, T>, TimedLockError<Read<'_, T>>> {
+        self.read_until(Location::caller(), || Some(clock::deadline_after(timeout)))
+    }
+
+    /// Locks for reading, waiting no longer than until `deadline`.
+    ///
+    /// # Errors
+    /// As [`read_timeout`](Self::read_timeout).
+    #[track_caller]
+    pub fn read_deadline(
+        &self,
+        deadline: Instant,
+    ) -> Result<Read<'_, T>, TimedLockError<Read<'_, T>>> {
+        self.read_until(Location::caller(), || Some(clock::deadline_at(deadline)))
+    }
+
+    #[inline]
+    fn read_until(
+        &self,
+        caller: &'static Location<'static>,
+        deadline: impl FnOnce() -> Option<Deadline>,
+    ) -> Result<Read<'_, T>, TimedLockError<Read<'_, T>>> {
+        let line = self.line();
+        if self.is_mine() {
+            return Err(TimedLockError::WouldDeadlock);
+        }
+        let deadline = deadline();
+        let noted = self.entry.noted(self.entry.site(caller), deadline, Some(&line.record));
+        match line.raw.read(self.entry.words(), &noted, deadline) {
+            Ok(claim) => self.reading(claim),
+            Err(error) => Err(self.refused(error, &noted)),
+        }
+    }
+
+    /// Locks for writing, waiting as long as it takes.
+    ///
+    /// # Errors
+    /// [`LockError::WouldDeadlock`] if this thread writes already; [`LockError::OwnerDied`] and [`LockError::Poisoned`]
+    /// carry the guard.
+    #[track_caller]
+    pub fn write(&self) -> Result<Write<'_, T>, LockError<Write<'_, T>>> {
+        self.write_until(Location::caller(), || None).map_err(untimed)
+    }
+
+    /// Locks for writing if that takes no waiting. Readers and writers that are gone are no hindrance.
+    ///
+    /// # Errors
+    /// [`TryLockError`].
+    #[track_caller]
+    pub fn try_write(&self) -> Result<Write<'_, T>, TryLockError<Write<'_, T>>> {
+        let site = self.entry.site(Location::caller());
+        let claim = self.line().raw.try_write(self.entry.words(), &self.entry.wait());
+        self.writing(claim.ok_or(TryLockError::WouldBlock)?, site).map_err(unwaited)
+    }
+
+    /// Locks for writing, waiting no longer than `timeout`.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write), and [`TimedLockError::TimedOut`].
+    #[track_caller]
+    pub fn write_timeout(
+        &self,
+        timeout: Duration,
+    ) -> Result<Write<'_, T>, TimedLockError<Write<'_, T>>> {
+        self.write_until(Location::caller(), || Some(clock::deadline_after(timeout)))
+    }
+
+    /// Locks for writing, waiting no longer than until `deadline`.
+    ///
+    /// # Errors
+    /// As [`write_timeout`](Self::write_timeout).
+    #[track_caller]
+    pub fn write_deadline(
+        &self,
+        deadline: Instant,
+    ) -> Result<Write<'_, T>, TimedLockError<Write<'_, T>>> {
+        self.write_until(Location::caller(), || Some(clock::deadline_at(deadline)))
+    }
+
+    fn write_until(
+        &self,
+        caller: &'static Location<'static>,
+        deadline: impl FnOnce() -> Option<Deadline>,
+    ) -> Result<Write<'_, T>, TimedLockError<Write<'_, T>>> {
+        let line = self.line();
+        if self.is_mine() {
+            return Err(TimedLockError::WouldDeadlock);
+        }
+        let (site, deadline) = (self.entry.site(caller), deadline());
+        let noted = self.entry.noted(site, deadline, Some(&line.record));
+        match line.raw.write(self.entry.words(), &noted, deadline) {
+            Ok(claim) => {
+                let guard = self.writing(claim, site);
+                noted.note_acquired();
+                guard
+            }
+            Err(error) => Err(self.refused(error, &noted)),
+        }
+    }
+
+    /// Does this thread write? Only it can have noted itself while its participant owns the word.
+    fn is_mine(&self) -> bool {
+        let line = self.line();
+        line.raw.writer() == Some(self.entry.wait().me()) && line.record.thread() == thread::token()
+    }
+
+    fn refused<G>(&self, error: WaitError, noted: &Noted<'_>) -> TimedLockError<G> {
+        if error == WaitError::WouldDeadlock {
+            return TimedLockError::WouldDeadlock;
+        }
+        let holder = self.line().raw.writer().map(|owner| (owner, &self.line().record));
+        TimedLockError::TimedOut(self.entry.timeout(noted, holder))
+    }
+
+    /// The news that came with a claim.
+    fn news(&self, claim: Claim) -> Option<Option<Box<Death>>> {
+        match claim {
+            Claim::Clean => None,
+            Claim::Inherited(Some(gone)) => {
+                Some(Some(self.entry.bury(gone, Some(&self.line().record), None)))
+            }
+            Claim::Inherited(None) => Some(self.entry.last_death()),
+        }
+    }
+
+    fn reading(&self, claim: Claim) -> Result<Read<'_, T>, TimedLockError<Read<'_, T>>> {
+        let guard =
+            RwLockReadGuard { lock: self, owner: self.entry.wait().me(), _not_send: PhantomData };
+        told(guard, self.news(claim))
+    }
+
+    fn writing(
+        &self,
+        claim: Claim,
+        site: SiteId,
+    ) -> Result<Write<'_, T>, TimedLockError<Write<'_, T>>> {
+        let news = self.news(claim);
+        let guard = RwLockWriteGuard {
+            lock: self,
+            owner: self.entry.wait().me(),
+            token: self.line().record.begin(thread::token(), site),
+            residue: if news.is_some() { INCONSISTENT } else { 0 },
+            panicking: panicking(),
+            _not_send: PhantomData,
+        };
+        told(guard, news)
+    }
+
+    /// The name it was opened by.
+    pub fn name(&self) -> &str {
+        self.entry.object.name()
+    }
+}
+
+/// A guard, with the news if there is any.
+fn told<G>(guard: G, news: Option<Option<Box<Death>>>) -> Result<G, TimedLockError<G>> {
+    match news {
+        None => Ok(guard),
+        Some(Some(death)) if death.cause != Cause::Panicked => {
+            Err(TimedLockError::OwnerDied(guard, death))
+        }
+        Some(_) => Err(TimedLockError::Poisoned(guard)),
+    }
+}
+
+/// The error of an operation that has no deadline.
+fn untimed<G>(error: TimedLockError<G>) -> LockError<G> {
+    match error {
+        TimedLockError::WouldDeadlock | TimedLockError::TimedOut(_) => LockError::WouldDeadlock,
+        TimedLockError::Poisoned(guard) => LockError::Poisoned(guard),
+        TimedLockError::OwnerDied(guard, death) => LockError::OwnerDied(guard, death),
+    }
+}
+
+/// The error of an operation that does not wait.
+fn unwaited<G>(error: TimedLockError<G>) -> TryLockError<G> {
+    match error {
+        TimedLockError::WouldDeadlock | TimedLockError::TimedOut(_) => TryLockError::WouldBlock,
+        TimedLockError::Poisoned(guard) => TryLockError::Poisoned(guard),
+        TimedLockError::OwnerDied(guard, death) => TryLockError::OwnerDied(guard, death),
+    }
+}
+
+impl<T> fmt::Debug for RwLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RwLock").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+/// The value, locked for reading until this is dropped.
+#[must_use = "dropping the guard unlocks at once"]
+pub struct RwLockReadGuard<'a, T> {
+    lock: &'a RwLock<T>,
+    owner: Owner,
+    _not_send: PhantomData<*const ()>,
+}
+
+// SAFETY: sharing a guard shares the value only.
+unsafe impl<T: Sync> Sync for RwLockReadGuard<'_, T> {}
+
+impl<T> Deref for RwLockReadGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is held for reading, so nobody writes; the value is plain.
+        unsafe { self.lock.value.as_ref() }
+    }
+}
+
+impl<T> Drop for RwLockReadGuard<'_, T> {
+    fn drop(&mut self) {
+        let wait = self.lock.entry.wait();
+        // In a forked child the lock is its parent's.
+        if self.owner == wait.me() {
+            self.lock.line().raw.unlock_read(self.lock.entry.words(), &wait);
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// The value, locked for writing until this is dropped.
+#[must_use = "dropping the guard unlocks at once"]
+pub struct RwLockWriteGuard<'a, T> {
+    lock: &'a RwLock<T>,
+    owner: Owner,
+    token: u64,
+    residue: u32,
+    panicking: bool,
+    _not_send: PhantomData<*const ()>,
+}
+
+// SAFETY: sharing a guard shares the value only.
+unsafe impl<T: Sync> Sync for RwLockWriteGuard<'_, T> {}
+
+impl<'a, T> RwLockWriteGuard<'a, T> {
+    /// The fencing token: how often the lock was held for writing, this time included.
+    pub fn token(&self) -> u64 {
+        self.token
+    }
+
+    /// Does the value await repair?
+    pub fn needs_repair(&self) -> bool {
+        self.residue != 0
+    }
+
+    /// Says that the value is good again after [`LockError::OwnerDied`] or [`LockError::Poisoned`].
+    pub fn repair(&mut self) {
+        if std::mem::take(&mut self.residue) != 0 {
+            self.lock.line().raw.mark_consistent();
+            self.lock.entry.object.header().statistics.count(Counter::Repairs);
+        }
+    }
+
+    /// Goes on reading, and lets other readers in; no writer comes in between.
+    pub fn downgrade(self) -> RwLockReadGuard<'a, T> {
+        let (lock, owner, residue) = (self.lock, self.owner, self.residue);
+        std::mem::forget(self);
+        lock.line().record.end();
+        lock.line().raw.downgrade(lock.entry.words(), &lock.entry.wait(), residue);
+        RwLockReadGuard { lock, owner, _not_send: PhantomData }
+    }
+}
+
+impl<T> Deref for RwLockWriteGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is held for writing; the value is plain.
+        unsafe { self.lock.value.as_ref() }
+    }
+}
+
+impl<T> DerefMut for RwLockWriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        let mut value = self.lock.value;
+        // SAFETY: the lock is held for writing, and this borrow is the only one of the guard.
+        unsafe { value.as_mut() }
+    }
+}
+
+impl<T> Drop for RwLockWriteGuard<'_, T> {
+    fn drop(&mut self) {
+        let (line, wait) = (self.lock.line(), self.lock.entry.wait());
+        if self.owner != wait.me() {
+            // A forked child: the lock is its parent's.
+            return;
+        }
+        if !self.panicking && panicking() {
+            self.residue = INCONSISTENT;
+            self.lock.entry.bury(self.owner, Some(&line.record), Some(Cause::Panicked));
+        }
+        line.record.end();
+        line.raw.unlock_write(&wait, self.residue);
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
