@@ -2,6 +2,7 @@
 
 pub mod death;
 pub mod error;
+pub mod process;
 pub mod space;
 
 pub use death::{Cause, Death};

@@ -4,12 +4,14 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::panic::{self, AssertUnwindSafe};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use antiphon::process::{self, Builder, Child, Descriptor, JoinError, SpawnError, TryJoinError};
+use antiphon::process::{
+    self, Builder, Child, Descriptor, JoinError, SpawnError, Stdio, TryJoinError,
+};
 use serde::ser::Error;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -114,7 +116,7 @@ fn big_values_go_both_ways() {
 }
 
 fn a_panic_is_told_with_its_place() {
-    let quiet = || Builder::new().stderr(Stdio::null());
+    let quiet = || Builder::new().stderr(Stdio::Null);
     let child = quiet().label("singer").spawn(|()| -> u32 { panic!("out of tune") }, ()).unwrap();
     let pid = child.pid();
     let error = child.join().unwrap_err();
@@ -239,9 +241,9 @@ fn a_child_is_started_as_it_was_described() {
         .args(["y", "z"])
         .env_clear()
         .env("ANTIPHON_TEST_A", "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stdin(Stdio::Piped)
+        .stdout(Stdio::Piped)
+        .stderr(Stdio::Piped)
         .spawn(look, "ANTIPHON_TEST_A".to_owned())
         .unwrap();
     child.stdin().unwrap().write_all(b"hello").unwrap();

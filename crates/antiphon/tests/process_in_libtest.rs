@@ -1,8 +1,6 @@
 //! Children of a test binary whose `main` is not ours: they enter through a test of their own.
 
-use std::process::Stdio;
-
-use antiphon::process::{self, Builder, JoinError};
+use antiphon::process::{self, Builder, JoinError, Stdio};
 
 #[test]
 fn child_entry() {
@@ -10,7 +8,7 @@ fn child_entry() {
 }
 
 fn builder() -> Builder {
-    Builder::new().args(["--exact", "child_entry", "--nocapture"]).stdout(Stdio::null())
+    Builder::new().args(["--exact", "child_entry", "--nocapture"]).stdout(Stdio::Null)
 }
 
 #[test]
@@ -24,7 +22,7 @@ fn a_child_that_enters_nowhere_is_told() {
     process::init();
     let child = Builder::new()
         .args(["--exact", "no such test"])
-        .stdout(Stdio::null())
+        .stdout(Stdio::Null)
         .spawn(|x: u32| x, 3)
         .unwrap();
     let error = child.join().unwrap_err();

@@ -101,6 +101,15 @@ pub fn try_reap(pid: u32) -> io::Result<Option<ExitStatus>> {
     Ok((found != 0).then(|| ExitStatus::from_raw(status)))
 }
 
+/// Kills the child process `pid`, which has not been reaped, so that the number is still its own.
+///
+/// # Errors
+/// When it is not our child.
+pub fn kill(pid: u32) -> io::Result<()> {
+    // SAFETY: takes two numbers.
+    check(unsafe { libc::kill(pid as libc::pid_t, libc::SIGKILL) }).map(drop)
+}
+
 /// A vector of strings as C takes it.
 fn pointers(strings: &[CString]) -> Vec<*mut libc::c_char> {
     let all = strings.iter().map(|string| string.as_ptr().cast_mut());
@@ -237,7 +246,7 @@ mod tests {
         assert_eq!(reap(pid).unwrap().signal(), Some(libc::SIGKILL));
         let pid = shell("exec sleep 1000", streams, &[]).unwrap();
         assert_eq!(try_reap(pid).unwrap(), None);
-        crate::process::PidFd::open(pid).unwrap().kill().unwrap();
+        kill(pid).unwrap();
         while try_reap(pid).unwrap().is_none() {
             std::thread::yield_now();
         }
