@@ -123,7 +123,7 @@ impl Builder {
         self
     }
 
-    /// What the child prints to; with [`Stdio::piped`], [`Child::stdout`] has the other end.
+    /// What the child prints to; with [`Stdio::Piped`], [`Child::stdout`] has the other end.
     pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
         self.stdout = stdout.into();
         self
