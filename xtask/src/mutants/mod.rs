@@ -9,12 +9,13 @@ mod trial;
 
 use crate::shell::{self, Outcome};
 use list::Mutant;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 use tree::Tree;
-use trial::Verdict;
+use trial::{Model, Verdict};
 
 /// Options of `cargo xtask mutants`.
 #[derive(clap::Args, Debug)]
@@ -25,6 +26,9 @@ pub(crate) struct Options {
     /// Faults tried at the same time; as many as there are processors when not given.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
+    /// The longest that a model may take; longer ones are not asked.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    limit: u64,
 }
 
 /// Runs the models on the source as it is, then on every fault; fails unless the first pass and all others fail.
@@ -36,56 +40,81 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if mutants.is_empty() {
         return Err("no fault has that name".into());
     }
+    let jobs =
+        options.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+    let limit = Duration::from_secs(options.limit);
     let tree = Tree::plant(&shell::target_directory()?.join("mutants"))?;
-    baseline(&tree, &mutants)?;
+    let program = tree.build().map_err(|e| format!("the source as it is: {e}"))?;
+    let models = baseline(&program, &mutants, jobs, limit)?;
+
     println!("{:<40} {:<12} {:>7}  by", "fault", "verdict", "seconds");
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    let verdicts = try_all(&tree, options.jobs.unwrap_or(processors), &mutants)?;
+    let tree = Mutex::new(tree);
+    let verdicts = side_by_side(&mutants, jobs, |mutant| {
+        // Builds take turns, models run side by side.
+        let built = tree.lock().expect("no build panics").build_with(mutant);
+        let begun = Instant::now();
+        let verdict = trial::run(built, mutant, &models, limit)?;
+        print_row(mutant, &verdict, begun.elapsed());
+        Ok(verdict)
+    })?;
     let good = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Caught(_))).count();
     println!("{good} of {} faults caught", mutants.len());
     if good == mutants.len() { Ok(()) } else { Err("a fault was not caught".into()) }
 }
 
-/// The models that the faults name exist and pass on the source as it is.
-fn baseline(tree: &Tree, mutants: &[Mutant]) -> Outcome {
-    let program = tree.build().map_err(|e| format!("the source as it is: {e}"))?;
-    let tests = trial::names(&program)?;
-    if let Some(mutant) = mutants.iter().find(|m| !tests.iter().any(|test| m.wants(test))) {
-        return Err(format!("{}: no model is called {:?}", mutant.name, mutant.test));
+/// The models that the faults name, the quickest first. All of them pass on the source as it is.
+fn baseline(
+    program: &Path,
+    mutants: &[Mutant],
+    jobs: usize,
+    limit: Duration,
+) -> Result<Vec<Model>, String> {
+    let mut names = trial::names(program)?;
+    names.retain(|name| mutants.iter().any(|mutant| mutant.wants(name)));
+    let mut models = side_by_side(&names, jobs, |name| {
+        let begun = Instant::now();
+        let verdict = trial::judge(program, name, limit)?;
+        Ok((Model { name: name.clone(), took: begun.elapsed() }, verdict))
+    })?;
+    for (model, verdict) in &models {
+        match verdict {
+            Verdict::Survived => {}
+            Verdict::OutOfTime => println!("not asked, too slow: {}", model.name),
+            failed => return Err(format!("{} on the source as it is: {failed}", model.name)),
+        }
     }
-    let mut named: Vec<&str> = mutants.iter().map(|mutant| mutant.test.as_str()).collect();
-    named.sort_unstable();
-    named.dedup();
-    match trial::judge(&program, &named)? {
-        Verdict::Survived => Ok(()),
-        verdict => Err(format!("the source as it is: {verdict}")),
+    models.retain(|(_, verdict)| matches!(verdict, Verdict::Survived));
+    let mut models: Vec<Model> = models.into_iter().map(|(model, _)| model).collect();
+    models.sort_by_key(|model| model.took);
+    let is_asked = |mutant: &&Mutant| models.iter().any(|model| mutant.wants(&model.name));
+    match mutants.iter().find(|mutant| !is_asked(mutant)) {
+        Some(mutant) => Err(format!("{}: no model is called {:?}", mutant.name, mutant.test)),
+        None => Ok(models),
     }
 }
 
-/// Tries the faults, `jobs` at a time, and prints a row for each. Builds take turns, models run side by side.
-fn try_all(tree: &Tree, jobs: usize, mutants: &[Mutant]) -> Result<Vec<Verdict>, String> {
+/// `work` on each item, on so many threads. The results come in any order.
+fn side_by_side<T: Sync, R: Send>(
+    items: &[T],
+    jobs: usize,
+    work: impl Fn(&T) -> Result<R, String> + Sync,
+) -> Result<Vec<R>, String> {
     let next = AtomicUsize::new(0);
-    let tree = Mutex::new(tree);
-    let verdicts = Mutex::new(Vec::new());
-    let work = || -> Outcome {
-        while let Some(mutant) = mutants.get(next.fetch_add(1, Relaxed)) {
-            let built = tree.lock().expect("no build panics").build_with(mutant);
-            let begun = Instant::now();
-            let verdict = trial::run(built, mutant)?;
-            let mut verdicts = verdicts.lock().expect("no row panics");
-            print_row(mutant, &verdict, begun.elapsed());
-            verdicts.push(verdict);
+    let one = || {
+        let mut results = Vec::new();
+        while let Some(item) = items.get(next.fetch_add(1, Relaxed)) {
+            results.push(work(item)?);
         }
-        Ok(())
+        Ok::<_, String>(results)
     };
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(one)).collect();
+        let mut results = Vec::new();
         for worker in workers {
-            worker.join().map_err(|_| "a trial panicked")??;
+            results.extend(worker.join().map_err(|_| "a trial panicked")??);
         }
-        Ok::<_, String>(())
-    })?;
-    Ok(verdicts.into_inner().expect("no row panics"))
+        Ok(results)
+    })
 }
 
 fn print_row(mutant: &Mutant, verdict: &Verdict, took: Duration) {

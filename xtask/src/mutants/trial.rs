@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// How long the models of one fault may take. A fault that makes one run on for ever has not been caught: the model needs
-/// a bound, or the fault another form.
-const LIMIT: Duration = Duration::from_secs(240);
+/// A model, and how long it took on the source as it is.
+pub(super) struct Model {
+    pub(super) name: String,
+    pub(super) took: Duration,
+}
 
 /// What became of a fault.
 pub(super) enum Verdict {
@@ -20,7 +22,8 @@ pub(super) enum Verdict {
     Survived,
     /// A model failed only because it explored less than it should, which says nothing about the fault.
     FloorOnly,
-    /// The models took longer than the limit.
+    /// A model took longer than the limit. A fault that makes it run on has not been caught: the model needs a bound, or the
+    /// fault another form.
     OutOfTime,
     /// The compiler refused.
     Uncompiled(String),
@@ -47,34 +50,52 @@ impl fmt::Display for Verdict {
             Self::Caught(reason) => write!(f, "a model failed: {reason}"),
             Self::Survived => write!(f, "every model passed"),
             Self::FloorOnly => write!(f, "a model explored too little"),
-            Self::OutOfTime => write!(f, "no end after {} s", LIMIT.as_secs()),
+            Self::OutOfTime => write!(f, "a model did not end in time"),
             Self::Uncompiled(reason) => write!(f, "it does not compile: {reason}"),
             Self::Unapplied(reason) => write!(f, "{reason}"),
         }
     }
 }
 
-/// Runs the models of `mutant` in the program built with it.
-pub(super) fn run(built: Result<PathBuf, Unbuilt>, mutant: &Mutant) -> Result<Verdict, String> {
-    match built {
-        Ok(program) => judge(&program, &[&mutant.test]),
-        Err(Unbuilt::Unapplied(reason)) => Ok(Verdict::Unapplied(reason)),
-        Err(Unbuilt::Uncompiled(reason)) => Ok(Verdict::Uncompiled(reason)),
+/// Runs the models of `mutant`, in the program built with it, until one catches it.
+pub(super) fn run(
+    built: Result<PathBuf, Unbuilt>,
+    mutant: &Mutant,
+    models: &[Model],
+    limit: Duration,
+) -> Result<Verdict, String> {
+    let program = match built {
+        Ok(program) => program,
+        Err(Unbuilt::Unapplied(reason)) => return Ok(Verdict::Unapplied(reason)),
+        Err(Unbuilt::Uncompiled(reason)) => return Ok(Verdict::Uncompiled(reason)),
+    };
+    let mut worst = Verdict::Survived;
+    for model in models.iter().filter(|model| mutant.wants(&model.name)) {
+        match judge(&program, &model.name, limit)? {
+            Verdict::Survived => {}
+            Verdict::Caught(reason) => {
+                return Ok(Verdict::Caught(format!("{}: {reason}", model.name)));
+            }
+            other => worst = other,
+        }
     }
+    Ok(worst)
 }
 
 /// The names of all models.
 pub(super) fn names(program: &Path) -> Result<Vec<String>, String> {
-    let ended = shell::run_for(Command::new(program).args(["--list", "--format=terse"]), LIMIT)?;
+    let mut command = Command::new(program);
+    command.args(["--list", "--format=terse"]);
+    let ended = shell::run_for(&mut command, Duration::from_secs(10))?;
     let names = ended.output.lines().filter_map(|line| line.strip_suffix(": test"));
     Ok(names.map(str::to_owned).collect())
 }
 
-/// Runs the models whose names contain one of `tests`.
-pub(super) fn judge(program: &Path, tests: &[&str]) -> Result<Verdict, String> {
+/// Runs one model.
+pub(super) fn judge(program: &Path, model: &str, limit: Duration) -> Result<Verdict, String> {
     let mut command = Command::new(program);
-    command.args(tests).arg("--test-threads=1").env("RUST_BACKTRACE", "0");
-    let ended = shell::run_for(&mut command, LIMIT * u32::try_from(tests.len()).unwrap_or(1))?;
+    command.args(["--exact", model, "--test-threads=1"]).env("RUST_BACKTRACE", "0");
+    let ended = shell::run_for(&mut command, limit)?;
     let Some(status) = ended.status else { return Ok(Verdict::OutOfTime) };
     if status.success() {
         return Ok(Verdict::Survived);
