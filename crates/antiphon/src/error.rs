@@ -11,7 +11,9 @@ pub use antiphon_place::Error as SpaceError;
 
 mod queue;
 
-pub use queue::{GetError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError};
+pub use queue::{
+    GetError, MessageError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError,
+};
 
 /// A wait that reached its deadline: what for, for how long, and who stood in the way.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -126,3 +126,22 @@ pub enum TimedGetError {
     #[error("{CORRUPT}")]
     Corrupt,
 }
+
+/// Why a message was not put or taken as a value.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum MessageError<E> {
+    /// The value cannot be encoded; nothing was put.
+    #[error("the value cannot be encoded: {0}")]
+    Encode(String),
+    /// The message is no encoding of such a value. It was taken, and is in here.
+    #[error("the message of {} bytes is no such value: {why}", bytes.len())]
+    Decode {
+        /// What the decoder says.
+        why: String,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// The queue's own reason.
+    #[error(transparent)]
+    Queue(E),
+}
