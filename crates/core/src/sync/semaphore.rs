@@ -128,6 +128,20 @@ impl RawSemaphore {
         }
     }
 
+    /// The same without writing anything, for those who look from outside. A change at this instant may be missed.
+    pub fn peek_held_by(&self, owner: Owner, held: &[AtomicU64]) -> u64 {
+        let (index, generation) = place_of(owner);
+        let s = self.word.load(Acquire);
+        let h = held.get(index).map_or(0, |book| book.load(Acquire));
+        if is_signal(s) || HELD_GENERATION.get(h) != generation {
+            return 0;
+        }
+        let unsettled = OP.get(s) != NONE
+            && INDEX.get(s) as usize == index
+            && VERSION.get(s) != HELD_VERSION.get(h);
+        if unsettled { settled(s, h) } else { HELD.get(h) }
+    }
+
     /// Waits until `n` permits are there and takes them all at once, or takes none by `deadline`.
     /// Everything before the releases that made them available happens before this returns.
     ///
@@ -441,16 +455,21 @@ impl RawSemaphore {
         if HELD_VERSION.get(h) == VERSION.get(s) || self.word.load(Relaxed) != s {
             return;
         }
-        let held = match op {
-            TAKE => HELD.get(h) + COUNT.get(s),
-            GIVE => HELD.get(h).saturating_sub(COUNT.get(s)),
-            _ => 0,
-        };
-        let next = HELD.of(held)
+        let next = HELD.of(settled(s, h))
             | HELD_VERSION.of(VERSION.get(s))
             | HELD_GENERATION.of(HELD_GENERATION.get(h));
         // Release, and Acquire when another was faster: what we record next must not be seen without this.
         let _ = book.compare_exchange(h, next, AcqRel, Acquire);
+    }
+}
+
+/// How many permits the book `h` says once the operation that `s` records is in it.
+#[inline]
+fn settled(s: u64, h: u64) -> u64 {
+    match OP.get(s) {
+        TAKE => HELD.get(h) + COUNT.get(s),
+        GIVE => HELD.get(h).saturating_sub(COUNT.get(s)),
+        _ => 0,
     }
 }
 
