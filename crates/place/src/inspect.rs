@@ -146,7 +146,7 @@ impl ObjectInfo {
     }
 }
 
-fn open(space: &str) -> Result<Private, Error> {
+pub(crate) fn open(space: &str) -> Result<Private, Error> {
     check_name(space)?;
     let path = base_directory().join(space);
     if !path.exists() {

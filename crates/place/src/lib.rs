@@ -32,5 +32,5 @@ pub use private::base_directory;
 pub use record::{Cause, Counter, Death, Record, Statistics};
 pub use segment::{Object, Storage};
 pub use site::SiteId;
-pub use sweep::{clean, list_spaces, remove_space};
+pub use sweep::{clean, list_spaces, remove_object, remove_space};
 pub use waiters::{WaiterInfo, Waiters, Waiting};

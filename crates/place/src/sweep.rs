@@ -9,6 +9,7 @@ use antiphon_sys::directory;
 
 use crate::directory::{CONTROL, boot, map_control, was_used};
 use crate::error::Error;
+use crate::inspect::open;
 use crate::name::check_name;
 use crate::participant::{is_inhabited, lock_registry, try_lock_registry};
 use crate::private::{Private, base_directory};
@@ -79,12 +80,8 @@ pub fn list_spaces() -> Result<Vec<String>, Error> {
 /// # Errors
 /// [`Error::NotFound`], [`Error::Insecure`], [`Error::System`].
 pub fn remove_space(name: &str) -> Result<(), Error> {
-    check_name(name)?;
-    let path = base_directory().join(name);
-    if !path.exists() {
-        return Err(Error::NotFound { what: "space", name: name.to_owned() });
-    }
-    let space = Private::open(path.clone())?;
+    let space = open(name)?;
+    let path = space.path.clone();
     let control = space.dir.open_file(CONTROL, Access::ReadWrite);
     if let Ok(file) = &control {
         lock_registry(file).map_err(Error::system("lock", space.join(CONTROL)))?;
@@ -95,4 +92,19 @@ pub fn remove_space(name: &str) -> Result<(), Error> {
         return Err(Error::System { doing: "remove", path, source });
     }
     Ok(())
+}
+
+/// Takes an object's name away, used or not; those who use it go on with it, later openers get a new one.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Insecure`], [`Error::System`].
+pub fn remove_object(space: &str, name: &str) -> Result<(), Error> {
+    check_name(name)?;
+    let space = open(space)?;
+    match space.dir.remove_file(name) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            Err(Error::NotFound { what: "object", name: name.to_owned() })
+        }
+        result => result.map_err(Error::system("remove", space.join(name))),
+    }
 }
