@@ -10,8 +10,9 @@ pub use space::Space;
 
 /// Looking at spaces and objects from outside: no attaching, nobody paused.
 pub mod inspect {
+    pub use crate::space::inspect::{Activity, Fact, Party, activity};
     pub use antiphon_place::{
         Counter, Kind, ObjectInfo, ParticipantInfo, Record, SpaceInfo, WaiterInfo, base_directory,
-        clean, inspect_object, inspect_space, list_spaces, remove_space,
+        clean, inspect_object, inspect_space, list_spaces, remove_object, remove_space,
     };
 }

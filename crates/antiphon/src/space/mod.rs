@@ -36,6 +36,7 @@ mod comm;
 mod entry;
 mod handle;
 mod inner;
+pub(crate) mod inspect;
 mod plain;
 mod sync;
 mod wait;

@@ -1,0 +1,270 @@
+//! What an object is doing, seen from outside: who holds it, who waits for it, what its words say.
+//!
+//! Only loads, so a read-only mapping is enough; and every answer may be stale before it is returned.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use antiphon_core::owner::Owner;
+use antiphon_core::sync::{
+    RawBarrier, RawEvent, RawLatch, RawMutex, RawOnce, RawReentrantMutex, RawRwLock, RawSemaphore,
+};
+use antiphon_place::{Counter, Kind, ObjectInfo, Record, SpaceInfo};
+use antiphon_sys::clock;
+
+use super::entry::{BEHIND, Line};
+use crate::death::Death;
+
+/// What an object is doing.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Activity {
+    /// Those who hold it: the owner, the readers, those who have permits, the parties of a barrier.
+    pub holders: Vec<Party>,
+    /// Those who wait, as far as the object's table has room for them.
+    pub waiters: Vec<Party>,
+    /// What its words say, by the word for it.
+    pub facts: Vec<(&'static str, Fact)>,
+    /// What was counted, by the word for it.
+    pub counters: Vec<(&'static str, u64)>,
+    /// The last death of an owner, and how long ago it was noticed.
+    pub last_death: Option<(Death, Duration)>,
+}
+
+/// What a word of an object says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fact {
+    /// So many.
+    Count(u64),
+    /// Yes or no.
+    Flag(bool),
+}
+
+/// One who holds or waits.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Party {
+    /// What its process calls itself, or the name of its program; empty if that is no longer known.
+    pub who: String,
+    /// Its process id in its own pid namespace; 0 if unknown.
+    pub pid: u32,
+    /// Whether its process lives.
+    pub alive: bool,
+    /// Its thread; 0 if that is not recorded.
+    pub thread: u32,
+    /// Where in the source, as `file:line`.
+    pub site: Option<String>,
+    /// For how long at least; `None` when nobody had to wait for it.
+    pub lasted: Option<Duration>,
+    /// How much longer it is going to wait, if not for ever.
+    pub left: Option<Duration>,
+    /// How often it holds, or how many permits it has.
+    pub count: u64,
+}
+
+/// Looks at what `object` of `space` is doing.
+pub fn activity(space: &SpaceInfo, object: &ObjectInfo) -> Activity {
+    let look = Look { space, object, now: clock::now() };
+    let (holders, facts) = look.state();
+    Activity {
+        holders,
+        waiters: look.waiters(),
+        facts,
+        counters: look.counters(),
+        last_death: look.last_death(),
+    }
+}
+
+/// Owners and facts of an object.
+type State = (Vec<Party>, Vec<(&'static str, Fact)>);
+
+struct Look<'a> {
+    space: &'a SpaceInfo,
+    object: &'a ObjectInfo,
+    now: u64,
+}
+
+impl Look<'_> {
+    fn state(&self) -> State {
+        let state = match self.object.kind {
+            Kind::Mutex => self.mutex(),
+            Kind::ReentrantMutex => self.reentrant_mutex(),
+            Kind::RwLock => self.rwlock(),
+            Kind::Semaphore => self.semaphore(),
+            Kind::Event => self.event(),
+            Kind::Barrier => self.barrier(),
+            Kind::Once => self.once(),
+            Kind::Latch => self.latch(),
+            _ => None,
+        };
+        // A segment that is too short for its kind says nothing.
+        state.unwrap_or_default()
+    }
+
+    fn mutex(&self) -> Option<State> {
+        let line = self.object.body::<Line<RawMutex>>(0)?;
+        let holders = self.owner(line.raw.owner(), &line.record, 1);
+        Some((holders, lock_facts(&line.record, line.raw.is_inconsistent())))
+    }
+
+    fn reentrant_mutex(&self) -> Option<State> {
+        let line = self.object.body::<Line<RawReentrantMutex>>(0)?;
+        let mutex = line.raw.mutex();
+        let holders = self.owner(mutex.owner(), &line.record, line.raw.depth().max(1).into());
+        Some((holders, lock_facts(&line.record, mutex.is_inconsistent())))
+    }
+
+    fn rwlock(&self) -> Option<State> {
+        let line = self.object.body::<Line<RawRwLock>>(0)?;
+        let mut facts = lock_facts(&line.record, line.raw.is_inconsistent());
+        let writer = line.raw.writer();
+        let mut holders = self.owner(writer, &line.record, 1);
+        let readers = self.each(|owner, slot| {
+            let word = self.object.body::<AtomicU64>(BEHIND + slot * 8)?.load(Relaxed);
+            (word >> 32 == u64::from(owner.get())).then_some(word & u64::from(u32::MAX))
+        });
+        let reads = readers.iter().map(|reader| reader.count).sum();
+        holders.extend(readers);
+        facts.push(("readers", Fact::Count(reads)));
+        facts.push(("written", Fact::Flag(writer.is_some())));
+        Some((holders, facts))
+    }
+
+    fn semaphore(&self) -> Option<State> {
+        let line = self.object.body::<Line<RawSemaphore>>(0)?;
+        let holders =
+            self.each(|owner, slot| Some(line.raw.peek_held_by(owner, self.words_through(slot)?)));
+        let [permits, bound, ..] = self.object.params;
+        let mut facts = vec![("available", Fact::Count(line.raw.available()))];
+        facts.push(("permits", Fact::Count(permits)));
+        facts.push(("bounded", Fact::Flag(bound == permits)));
+        facts.push(("signal", Fact::Flag(line.raw.is_signal())));
+        Some((holders, facts))
+    }
+
+    fn event(&self) -> Option<State> {
+        let line = self.object.body::<Line<RawEvent>>(0)?;
+        Some((Vec::new(), vec![("set", Fact::Flag(line.raw.is_set()))]))
+    }
+
+    fn barrier(&self) -> Option<State> {
+        let line = self.object.body::<Line<RawBarrier>>(0)?;
+        let holders = self.each(|owner, slot| {
+            let word = self.object.body::<AtomicU32>(BEHIND + slot * 4)?.load(Relaxed);
+            Some(u64::from(word == owner.get()))
+        });
+        let facts = vec![
+            ("parties", Fact::Count(self.object.params[0])),
+            ("arrived", Fact::Count(line.raw.waiting().into())),
+            ("broken", Fact::Flag(line.raw.is_broken())),
+        ];
+        Some((holders, facts))
+    }
+
+    fn once(&self) -> Option<State> {
+        let line = self.object.body::<Line<RawOnce>>(0)?;
+        let holders = self.owner(line.raw.owner(), &line.record, 1);
+        Some((holders, vec![("done", Fact::Flag(line.raw.is_done()))]))
+    }
+
+    fn latch(&self) -> Option<State> {
+        let line = self.object.body::<Line<RawLatch>>(0)?;
+        let facts = vec![
+            ("count", Fact::Count(line.raw.count().into())),
+            ("counted from", Fact::Count(self.object.params[0])),
+        ];
+        Some((Vec::new(), facts))
+    }
+
+    /// The words per participant behind the first line, up to and with that of `slot`.
+    fn words_through(&self, slot: usize) -> Option<&[AtomicU64]> {
+        let first = self.object.body::<AtomicU64>(BEHIND)?;
+        self.object.body::<AtomicU64>(BEHIND + slot * 8)?;
+        // SAFETY: the first and the last of them are inside the mapping that `object` keeps, so all are.
+        Some(unsafe { std::slice::from_raw_parts(first, slot + 1) })
+    }
+
+    /// The participants of which `count` says that they hold it.
+    fn each(&self, count: impl Fn(Owner, usize) -> Option<u64>) -> Vec<Party> {
+        let mut parties = Vec::new();
+        for (info, _) in &self.space.participants {
+            // An owner's low 10 bits are its slot.
+            let slot = (info.owner.get() & 1023) as usize;
+            let count = count(info.owner, slot).unwrap_or(0);
+            if count > 0 {
+                parties.push(Party { count, ..self.party(info.owner) });
+            }
+        }
+        parties
+    }
+
+    fn owner(&self, owner: Option<Owner>, record: &Record, count: u64) -> Vec<Party> {
+        let described = |owner| Party {
+            thread: record.thread(),
+            site: self.space.site(record.site()),
+            lasted: record.since().map(|since| self.ago(since)),
+            count,
+            ..self.party(owner)
+        };
+        owner.map(described).into_iter().collect()
+    }
+
+    fn waiters(&self) -> Vec<Party> {
+        let described = |waiter: &antiphon_place::WaiterInfo| Party {
+            thread: waiter.thread,
+            site: self.space.site(waiter.site),
+            lasted: Some(self.ago(waiter.since)),
+            left: waiter.until.map(|until| Duration::from_nanos(until.saturating_sub(self.now))),
+            ..self.party(waiter.owner)
+        };
+        self.object.waiters.iter().map(described).collect()
+    }
+
+    fn party(&self, owner: Owner) -> Party {
+        let (who, pid) = self.name(owner);
+        let alive = self.space.is_alive(owner);
+        Party { who, pid, alive, thread: 0, site: None, lasted: None, left: None, count: 1 }
+    }
+
+    fn name(&self, owner: Owner) -> (String, u32) {
+        let info = self.space.owner(owner);
+        info.map_or_else(Default::default, |info| {
+            (if info.label.is_empty() { info.program } else { info.label }, info.pid)
+        })
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        let mut counters = vec![
+            ("contended", Counter::Contended),
+            ("timeouts", Counter::Timeouts),
+            ("deaths", Counter::Deaths),
+            ("repairs", Counter::Repairs),
+        ];
+        if matches!(self.object.kind, Kind::Queue | Kind::ByteQueue) {
+            counters.push(("high water", Counter::HighWater));
+        }
+        counters.into_iter().map(|(name, counter)| (name, self.object.counter(counter))).collect()
+    }
+
+    fn last_death(&self) -> Option<(Death, Duration)> {
+        let death = self.object.last_death?;
+        let (who, pid) = death.owner.map_or_else(Default::default, |owner| self.name(owner));
+        let described = Death {
+            cause: death.cause,
+            who,
+            pid,
+            thread: death.thread,
+            site: self.space.site(death.site),
+            held: death.since.map(|at| Duration::from_nanos(death.noticed.saturating_sub(at))),
+        };
+        Some((described, self.ago(death.noticed)))
+    }
+
+    fn ago(&self, at: u64) -> Duration {
+        Duration::from_nanos(self.now.saturating_sub(at))
+    }
+}
+
+fn lock_facts(record: &Record, inconsistent: bool) -> Vec<(&'static str, Fact)> {
+    vec![("acquired", Fact::Count(record.token())), ("awaits repair", Fact::Flag(inconsistent))]
+}
