@@ -3,8 +3,8 @@
 //! loom 0.7 orders a thread's own load before its compare-exchange in a way that hides races with other threads' loads
 //! (tokio-rs/loom issues 166 and 392), so it would explore a single execution of most of our algorithms. The shim below makes every
 //! access touch a companion atomic with a read-modify-write first, which restores the branch points.
-//! loom also takes `SeqCst` for `AcqRel` in accesses, but models fences: the shim puts a fence on both sides of an
-//! access that asks for `SeqCst`. Every access is a point at which a victim of [`model`](crate::model) may die.
+//! loom also takes `SeqCst` for `AcqRel` in accesses, but models fences: the shim puts a fence between any two accesses of a
+//! thread that ask for `SeqCst`, and none for a single one, which orders nothing. Every access is a point at which a victim of [`model`](crate::model) may die.
 
 #[cfg(not(loom))]
 pub use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
@@ -31,6 +31,10 @@ pub(crate) use constructor;
 
 #[cfg(loom)]
 mod shim {
+    extern crate std;
+
+    use core::cell::Cell;
+
     use loom::sync::atomic::{AtomicUsize, Ordering, fence};
 
     macro_rules! shimmed {
@@ -47,26 +51,26 @@ mod shim {
                 pub fn new(value: $int) -> Self {
                     Self { inner: <$inner>::new(value), companion: AtomicUsize::new(0) }
                 }
-                /// One access, in the total order of sequentially consistent ones when it asks for that.
-                fn access<T>(&self, order: Ordering, access: impl FnOnce(&$inner) -> T) -> T {
+                /// One access, which may be a write if `writes`.
+                fn access<T>(
+                    &self,
+                    order: Ordering,
+                    writes: bool,
+                    access: impl FnOnce(&$inner) -> T,
+                ) -> T {
                     crate::model::step();
                     self.companion.fetch_add(1, Ordering::Relaxed);
-                    if order != Ordering::SeqCst {
-                        return access(&self.inner);
-                    }
-                    fence(Ordering::SeqCst);
-                    let result = access(&self.inner);
-                    fence(Ordering::SeqCst);
-                    result
+                    order_access(order == Ordering::SeqCst, writes);
+                    access(&self.inner)
                 }
                 pub fn load(&self, order: Ordering) -> $int {
-                    self.access(order, |a| a.load(order))
+                    self.access(order, false, |a| a.load(order))
                 }
                 pub fn store(&self, value: $int, order: Ordering) {
-                    self.access(order, |a| a.store(value, order));
+                    self.access(order, true, |a| a.store(value, order));
                 }
                 pub fn swap(&self, value: $int, order: Ordering) -> $int {
-                    self.access(order, |a| a.swap(value, order))
+                    self.access(order, true, |a| a.swap(value, order))
                 }
                 pub fn compare_exchange(
                     &self,
@@ -75,7 +79,9 @@ mod shim {
                     success: Ordering,
                     failure: Ordering,
                 ) -> Result<$int, $int> {
-                    self.access(success, |a| a.compare_exchange(current, new, success, failure))
+                    self.access(success, true, |a| {
+                        a.compare_exchange(current, new, success, failure)
+                    })
                 }
                 pub fn compare_exchange_weak(
                     &self,
@@ -87,22 +93,22 @@ mod shim {
                     self.compare_exchange(current, new, success, failure)
                 }
                 pub fn fetch_add(&self, value: $int, order: Ordering) -> $int {
-                    self.access(order, |a| a.fetch_add(value, order))
+                    self.access(order, true, |a| a.fetch_add(value, order))
                 }
                 pub fn fetch_sub(&self, value: $int, order: Ordering) -> $int {
-                    self.access(order, |a| a.fetch_sub(value, order))
+                    self.access(order, true, |a| a.fetch_sub(value, order))
                 }
                 pub fn fetch_or(&self, value: $int, order: Ordering) -> $int {
-                    self.access(order, |a| a.fetch_or(value, order))
+                    self.access(order, true, |a| a.fetch_or(value, order))
                 }
                 pub fn fetch_and(&self, value: $int, order: Ordering) -> $int {
-                    self.access(order, |a| a.fetch_and(value, order))
+                    self.access(order, true, |a| a.fetch_and(value, order))
                 }
                 pub fn fetch_xor(&self, value: $int, order: Ordering) -> $int {
-                    self.access(order, |a| a.fetch_xor(value, order))
+                    self.access(order, true, |a| a.fetch_xor(value, order))
                 }
                 pub fn fetch_max(&self, value: $int, order: Ordering) -> $int {
-                    self.access(order, |a| a.fetch_max(value, order))
+                    self.access(order, true, |a| a.fetch_max(value, order))
                 }
             }
 
@@ -115,6 +121,25 @@ mod shim {
     }
     shimmed!(AtomicU32, loom::sync::atomic::AtomicU32, u32);
     shimmed!(AtomicU64, loom::sync::atomic::AtomicU64, u64);
+
+    loom::thread_local! {
+        /// This thread's last access that asked for `SeqCst` is not yet followed by a fence.
+        static UNFENCED: Cell<bool> = Cell::new(false);
+    }
+
+    /// Puts a fence between two accesses that ask for `SeqCst`: before the second one, but at the latest before a write that
+    /// does not, so that such a write is not ordered with what follows it.
+    fn order_access(sequential: bool, writes: bool) {
+        UNFENCED.with(|unfenced| {
+            if unfenced.get() && (sequential || writes) {
+                fence(Ordering::SeqCst);
+                unfenced.set(false);
+            }
+            if sequential {
+                unfenced.set(true);
+            }
+        });
+    }
 
     impl AtomicU32 {
         /// The newest value, as a system call would read it. Not a step.

@@ -7,6 +7,8 @@ mod harness;
 
 mod condvar;
 mod latch;
+mod event;
 mod mutex;
+mod reentrant_mutex;
 mod once;
 mod rwlock;

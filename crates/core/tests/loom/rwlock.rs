@@ -148,7 +148,7 @@ fn what_is_tried_never_enters_a_held_lock() {
 
 #[test]
 fn a_writer_that_gives_up_lets_the_others_go_on() {
-    check("rwlock, a hasty writer", 7000, || {
+    check("rwlock, a hasty writer", 6000, || {
         let kernel = Kernel::new();
         let guarded = Guarded::new(1);
         let hasty = spawn(&guarded, kernel.thread(1), |guarded: &Guarded, w: &Model<true>| {
