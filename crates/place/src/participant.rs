@@ -101,8 +101,7 @@ impl Registration {
         for i in 0..self.participants {
             let slot = start.wrapping_add(i) % self.participants;
             let line = &self.slots()[slot as usize];
-            let (seen, state) = line.state();
-            if state == State::Alive
+            if line.state().1 == State::Alive
                 && descriptor::byte_is_locked(self.file(), LOCKS + u64::from(slot))?
             {
                 continue;
@@ -110,6 +109,9 @@ impl Registration {
             if !descriptor::lock_byte(self.file(), LOCKS + u64::from(slot))? {
                 continue;
             }
+            // Again, now that nobody else can take it: forked children claim without the registry lock, and one may have
+            // come and died since.
+            let (seen, state) = line.state();
             if state == State::Alive {
                 // It died and nobody has noticed: its things must be released under its own name first.
                 self.bury(slot, seen);
