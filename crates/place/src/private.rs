@@ -2,8 +2,9 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use antiphon_sys::directory::{self, Stat};
@@ -39,16 +40,10 @@ impl Private {
     /// Opens the base directory, made if need be.
     pub(crate) fn base() -> Result<Self, Error> {
         let path = base_directory();
-        match std::fs::create_dir(&path) {
-            // Made by us: before anybody can be inside, close it.
-            Ok(()) => {
-                let opened = Self::open_any(path)?;
-                directory::set_mode(&opened.dir, 0o700)
-                    .map_err(Error::system("close to others", &opened.path))?;
-                Ok(opened)
-            }
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Self::open(path),
-            Err(e) => Err(refused("create", &path, e)),
+        // Closed to others from its first instant: who opens it in the midst must not find it open to them.
+        match fs::DirBuilder::new().mode(0o700).create(&path) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(refused("create", &path, e)),
+            _ => Self::open(path),
         }
     }
 
@@ -68,9 +63,18 @@ impl Private {
     /// Opens the directory `name` inside, made if need be.
     pub(crate) fn inside(&self, name: &str) -> Result<Self, Error> {
         let path = self.path.join(name);
-        match self.dir.create_directory(name, 0o700) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(refused("create", &path, e)),
-            _ => Self::open(path),
+        loop {
+            match self.dir.create_directory(name, 0o700) {
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(refused("create", &path, e));
+                }
+                _ => {}
+            }
+            match Self::open(path.clone()) {
+                // Removed in between by the last who left, so somebody has made progress: make it again.
+                Err(Error::System { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+                result => return result,
+            }
         }
     }
 
