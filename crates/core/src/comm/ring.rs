@@ -1,0 +1,520 @@
+//! The protocol of a bounded ring: two locks, two cursors, and the store that commits.
+//!
+//! Producers hold the *put* end's lock, write behind `tail` and commit with one store of `tail`; consumers hold the
+//! *get* end's lock, read from `head` and commit with one store of `head`. The two ends are mirror images, so the code
+//! is written once, for the end that one is at (`near`) and the other one (`far`).
+//!
+//! | `tail - head` | meaning |
+//! |---|---|
+//! | `0` | Empty. Fresh memory is an empty ring. |
+//! | up to the bound | That many items are committed and not yet taken, in the order of their commits. |
+//! | more | Somebody scribbled on the words: [`RingError::Corrupt`]. |
+//!
+//! Where the items live is not known here: [`slots`](super::slots) and [`bytes`](super::bytes) bring storage and say by
+//! how much a cursor moves. `README.md` has the argument why no wake is lost and why a death needs no repair.
+
+use core::mem::forget;
+
+use super::lock::{EndLock, Sleepers};
+use crate::pad::Padded;
+use crate::primitive::Ordering::{Acquire, Relaxed, Release};
+use crate::primitive::{AtomicU32, AtomicU64, constructor};
+use crate::wait::{ALL, Deadline, Wait, Wake};
+
+/// Items pass this end.
+const OPEN: u32 = 0;
+/// Nothing more passes this end.
+const CLOSED: u32 = 1;
+
+/// When no more than this can pass, it may be better to wait for more.
+const FEW: u32 = 8;
+/// How long: 7 pauses, or 0.2 us, with the spinning of scope `threads`.
+const GATHER_TURNS: u32 = 3;
+/// How many more make it worth the while.
+const WORTH: u32 = 2;
+/// The largest number of times that the pause is left out after it was in vain: it then costs a fiftieth of its length.
+const MAX_PERIOD: u32 = 63;
+
+/// How often [`RawRing::len`] looks for two equal readings of the head.
+const TRIES: u32 = 1000;
+
+/// Why an operation on a ring did not happen. In every case the ring is as it was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RingError {
+    /// There is no room, and the caller does not wait.
+    Full,
+    /// There is no item, and the caller does not wait.
+    Empty,
+    /// The deadline passed.
+    TimedOut,
+    /// A signal asks the caller to come back.
+    Interrupted,
+    /// The ring takes no more items, or (for a get) will give no more.
+    ShutDown,
+    /// The item can never fit.
+    TooLarge,
+    /// The words of the ring contradict each other. Nothing out of bounds was touched.
+    Corrupt,
+}
+
+/// What happens to the items that are in a ring when it is shut down.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shutdown {
+    /// They can still be taken; a get fails once there are none.
+    Drain,
+    /// They stay where they are; every later get fails.
+    Immediate,
+}
+
+/// How long an operation waits for room or for an item. While another one holds the same end's lock, for the
+/// few instructions that this takes, it waits in any case.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Patience {
+    /// Not at all.
+    Try,
+    /// Until then, or for ever.
+    Until(Option<Deadline>),
+}
+
+impl Patience {
+    fn deadline(self) -> Option<Deadline> {
+        match self {
+            Self::Try => None,
+            Self::Until(deadline) => deadline,
+        }
+    }
+}
+
+/// How far along a ring, or how much of it. Cursors count for ever and wrap; differences are right all the same.
+pub(super) trait Measure: Copy {
+    fn unpack(word: u64) -> Self;
+    fn pack(self) -> u64;
+    fn plus(self, other: Self) -> Self;
+    fn minus(self, other: Self) -> Self;
+    /// No larger than `bound`, in any respect.
+    fn fits(self, bound: Self) -> bool;
+    /// How many items. They are the low half of the packed form.
+    fn items(self) -> u32;
+}
+
+/// What those at one end share.
+#[derive(Debug, Default)]
+#[repr(C)]
+struct Desk {
+    lock: EndLock,
+    /// See [`Turn::gather`]. A hint.
+    thrift: AtomicU32,
+    /// The far cursor when a holder of the lock last looked: spares the far end its line until the ring seems full
+    /// (or empty).
+    seen: AtomicU64,
+}
+
+/// The words of a ring, without its items. All-zero memory is an empty, open ring.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct RawRing {
+    put: Padded<Desk>,
+    tail: Padded<AtomicU64>,
+    get: Padded<Desk>,
+    head: Padded<AtomicU64>,
+    quiet: Padded<Quiet>,
+}
+
+/// The words that change only when somebody sleeps or the ring ends.
+#[derive(Debug, Default)]
+#[repr(C)]
+struct Quiet {
+    /// Consumers sleep on this sequence number for items.
+    items: AtomicU32,
+    /// Producers sleep on this sequence number for room.
+    room: AtomicU32,
+    /// Written while the put lock is held, so that no commit follows.
+    put_closed: AtomicU32,
+    /// The same of the get lock.
+    get_closed: AtomicU32,
+}
+
+/// The words of one end.
+struct End<'a> {
+    lock: &'a EndLock,
+    thrift: &'a AtomicU32,
+    seen: &'a AtomicU64,
+    cursor: &'a AtomicU64,
+    closed: &'a AtomicU32,
+    /// Where those at this end sleep for the far end.
+    event: &'a AtomicU32,
+}
+
+/// The end of the producers, as a parameter.
+pub(super) const PUT: bool = true;
+/// The end of the consumers, as a parameter.
+pub(super) const GET: bool = false;
+
+impl RawRing {
+    constructor! {
+        /// An empty ring.
+        pub fn new() -> Self {
+            Self {
+                put: Padded(Desk::new()),
+                tail: Padded(AtomicU64::new(0)),
+                get: Padded(Desk::new()),
+                head: Padded(AtomicU64::new(0)),
+                quiet: Padded(Quiet::new()),
+            }
+        }
+    }
+
+    #[inline]
+    fn end<const END: bool>(&self) -> End<'_> {
+        let Quiet { items, room, put_closed, get_closed } = &*self.quiet;
+        let (desk, cursor, closed, event) = match END {
+            PUT => (&*self.put, &*self.tail, put_closed, room),
+            GET => (&*self.get, &*self.head, get_closed, items),
+        };
+        End { lock: &desk.lock, thrift: &desk.thrift, seen: &desk.seen, cursor, closed, event }
+    }
+
+    #[inline]
+    fn far<const END: bool>(&self) -> End<'_> {
+        match END {
+            PUT => self.end::<GET>(),
+            GET => self.end::<PUT>(),
+        }
+    }
+
+    /// Takes the lock of an end once at least `least` can pass it. `most`, what the caller would like to pass, decides
+    /// whether an old view of the far end is good enough.
+    #[inline]
+    pub(super) fn enter<'a, W: Wait, M: Measure, const END: bool>(
+        &'a self,
+        w: &'a W,
+        bound: M,
+        least: M,
+        most: M,
+        patience: Patience,
+    ) -> Result<Turn<'a, W, M, END>, RingError> {
+        let near = self.end::<END>();
+        let mut woken = false;
+        if !near.lock.take_free(w) {
+            woken = self.enter_slow::<W, M, END>(w, bound, least, patience, false)?;
+        }
+        let mut turn = Turn::new(self, w, bound);
+        let open = near.closed.load(Relaxed) == OPEN;
+        if !(open && turn.allows(most)) {
+            if !(open && turn.look() && turn.allows(least)) {
+                woken |= self.enter_slow::<W, M, END>(w, bound, least, patience, true)?;
+                turn = Turn::new(self, w, bound);
+            }
+            turn.gather();
+        }
+        turn.woken = woken;
+        Ok(turn)
+    }
+
+    /// The whole of [`enter`](Self::enter) but its first attempt; `held` is whether that took the lock. The
+    /// caller gets it with the far cursor looked at, and learns whether it was woken on the way, perhaps on behalf of
+    /// others.
+    ///
+    /// Repeatedly: take the lock; look; if in vain leave it, linger, announce a sleeper, look again, sleep.
+    #[cold]
+    fn enter_slow<W: Wait, M: Measure, const END: bool>(
+        &self,
+        w: &W,
+        bound: M,
+        least: M,
+        patience: Patience,
+        mut held: bool,
+    ) -> Result<bool, RingError> {
+        let (near, far) = (self.end::<END>(), self.far::<END>());
+        let mut woken = false;
+        let mut spins = 0;
+        loop {
+            // Before any word is read, or a death in between would go unseen.
+            let epoch = w.epoch();
+            if !held && let Err(error) = near.lock.take(w, patience.deadline()) {
+                if woken {
+                    self.pass_on::<W, M, END>(w, bound);
+                }
+                return Err(error);
+            }
+            held = false;
+            let mut turn = Turn::<W, M, END>::new(self, w, bound);
+            if near.closed.load(Relaxed) == CLOSED {
+                turn.leave();
+                return Err(RingError::ShutDown);
+            }
+            // Acquire pairs with the Release in `close`. Read before the cursor, so that the cursor is final.
+            let ended = END == GET && far.closed.load(Acquire) == CLOSED;
+            if !turn.look() {
+                turn.leave();
+                return Err(RingError::Corrupt);
+            }
+            if turn.allows(least) {
+                return Ok(woken);
+            }
+            let looked = turn.seen.pack();
+            turn.leave();
+            if ended {
+                return Err(RingError::ShutDown);
+            }
+            if patience == Patience::Try {
+                return Err(if END == PUT { RingError::Full } else { RingError::Empty });
+            }
+            // The far end may be about to commit.
+            while w.linger(spins) && far.cursor.load(Relaxed) == looked {
+                spins += 1;
+            }
+            if far.cursor.load(Relaxed) != looked {
+                continue;
+            }
+            // The ticket is taken before the announcement, so the wake that answers it changes the number. Acquire pairs
+            // with the Release in `call`: after the call that ends the ring, its end is seen below.
+            let ticket = near.event.load(Acquire);
+            far.lock.announce();
+            if far.cursor.load(Relaxed) != looked
+                || far.closed.load(Relaxed) != OPEN
+                || near.closed.load(Relaxed) != OPEN
+            {
+                continue;
+            }
+            match w.wait(near.event, ticket, epoch, patience.deadline()) {
+                Wake::Woken => {
+                    woken = true;
+                    spins = 0;
+                }
+                // Announced before this sleep, so leaving loses no wake.
+                Wake::TimedOut => return Err(RingError::TimedOut),
+                Wake::Interrupted => return Err(RingError::Interrupted),
+            }
+        }
+    }
+
+    /// A woken sleeper that is done looks after the others: the bit that told of them is gone.
+    #[cold]
+    fn pass_on<W: Wait, M: Measure, const END: bool>(&self, w: &W, bound: M) {
+        // From here on the far end knows of sleepers again; what it committed before is seen by the loads below.
+        self.far::<END>().lock.announce();
+        let tail = M::unpack(self.tail.load(Relaxed));
+        let items = tail.minus(M::unpack(self.head.load(Relaxed))).items();
+        if if END == PUT { items < bound.items() } else { items > 0 } {
+            call(w, self.end::<END>().event, 1);
+        }
+    }
+
+    /// The number of items, true at some instant of the call.
+    pub fn len(&self) -> u32 {
+        let mut before = self.head.load(Acquire);
+        // Who moves the cursor for ever is hostile; any answer will do for it.
+        for _ in 0..TRIES {
+            let tail = self.tail.load(Acquire);
+            let after = self.head.load(Acquire);
+            if before == after {
+                return (tail as u32).wrapping_sub(before as u32);
+            }
+            before = after;
+        }
+        0
+    }
+
+    /// Whether there are no items, at some instant of the call.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether puts are refused for good.
+    pub fn is_shut_down(&self) -> bool {
+        self.quiet.put_closed.load(Relaxed) == CLOSED
+    }
+
+    /// Ends the ring: once this returns, no put commits any more, and no get either if `how` is
+    /// [`Shutdown::Immediate`]. All sleepers are woken. Repeating it is harmless, and `Immediate` may follow `Drain`.
+    ///
+    /// # Errors
+    /// [`RingError::Interrupted`], while waiting for a lock: repeat it.
+    pub fn shut_down<W: Wait>(&self, w: &W, how: Shutdown) -> Result<(), RingError> {
+        self.close::<W, PUT>(w)?;
+        if how == Shutdown::Immediate {
+            self.close::<W, GET>(w)?;
+        }
+        call(w, &self.quiet.items, ALL);
+        call(w, &self.quiet.room, ALL);
+        Ok(())
+    }
+
+    fn close<W: Wait, const END: bool>(&self, w: &W) -> Result<(), RingError> {
+        let near = self.end::<END>();
+        near.lock.take(w, None)?;
+        // Release pairs with the Acquire in `enter_slow`: who sees the close sees every commit before it.
+        near.closed.store(CLOSED, Release);
+        near.lock.wake(w, near.lock.leave());
+        Ok(())
+    }
+}
+
+impl Desk {
+    constructor! {
+        fn new() -> Self {
+            Self { lock: EndLock::new(), thrift: AtomicU32::new(0), seen: AtomicU64::new(0) }
+        }
+    }
+}
+
+impl Quiet {
+    constructor! {
+        fn new() -> Self {
+            Self {
+                items: AtomicU32::new(0),
+                room: AtomicU32::new(0),
+                put_closed: AtomicU32::new(OPEN),
+                get_closed: AtomicU32::new(OPEN),
+            }
+        }
+    }
+}
+
+/// The lock of an end, held: until [`commit`](Self::commit) or [`leave`](Self::leave), which must follow.
+pub(super) struct Turn<'a, W: Wait, M: Measure, const END: bool> {
+    ring: &'a RawRing,
+    w: &'a W,
+    bound: M,
+    /// This end's cursor.
+    at: M,
+    /// The far end's cursor, when last looked.
+    seen: M,
+    woken: bool,
+}
+
+impl<'a, W: Wait, M: Measure, const END: bool> Turn<'a, W, M, END> {
+    /// The caller has just taken the lock.
+    #[inline]
+    fn new(ring: &'a RawRing, w: &'a W, bound: M) -> Self {
+        let near = ring.end::<END>();
+        // Relaxed: only holders of the lock write either.
+        let at = M::unpack(near.cursor.load(Relaxed));
+        let seen = M::unpack(near.seen.load(Relaxed));
+        Self { ring, w, bound, at, seen, woken: false }
+    }
+
+    /// This end's cursor.
+    #[inline]
+    pub(super) fn at(&self) -> M {
+        self.at
+    }
+
+    /// What has been put and not been taken, as far as is known.
+    #[inline]
+    fn used(&self) -> M {
+        if END == PUT { self.at.minus(self.seen) } else { self.seen.minus(self.at) }
+    }
+
+    /// What can pass this end, as far as is known.
+    #[inline]
+    pub(super) fn allowance(&self) -> M {
+        if END == PUT { self.bound.minus(self.used()) } else { self.used() }
+    }
+
+    /// Whether `amount` can pass this end, as far as is known.
+    #[inline]
+    fn allows(&self, amount: M) -> bool {
+        match END {
+            // Not `amount <= allowance`: what is known may be older than what this end has passed since, and then
+            // the allowance would be negative.
+            PUT => self.used().plus(amount).fits(self.bound),
+            GET => self.used().items() >= amount.items() && self.used().fits(self.bound),
+        }
+    }
+
+    /// Looks at the far cursor. False: it contradicts ours.
+    #[inline]
+    fn look(&mut self) -> bool {
+        // Acquire pairs with the Release in `commit`: the far end is done with what its cursor has passed.
+        let seen = self.ring.far::<END>().cursor.load(Acquire);
+        self.seen = M::unpack(seen);
+        // Relaxed: only holders of this lock read it.
+        self.ring.end::<END>().seen.store(seen, Relaxed);
+        self.used().fits(self.bound)
+    }
+
+    /// Lets more gather when little can pass, if that has lately been worth it.
+    ///
+    /// A party as fast as its counterpart would otherwise fetch the line of the far cursor for each item, make the other one
+    /// wait for it in turn, and both would go on in lockstep, at a tenth of their speed. After a pause there is a run
+    /// of items to take, and enough for the next run by the time it has been taken. In a ping-pong nothing ever gathers,
+    /// so each pause in vain makes the next ones rarer.
+    #[cold]
+    fn gather(&mut self) {
+        let before = self.allowance().items();
+        if before >= FEW || cfg!(loom) {
+            return;
+        }
+        let thrift = self.ring.end::<END>().thrift;
+        // The number of times to go without, twice: as it was, and counting down.
+        let s = thrift.load(Relaxed);
+        let (period, left) = (s >> 16, s & 0xffff);
+        if left > 0 {
+            thrift.store(s - 1, Relaxed);
+            return;
+        }
+        let mut turn = 0;
+        while turn < GATHER_TURNS && self.w.linger(turn) {
+            turn += 1;
+        }
+        self.look();
+        let gained = self.allowance().items().wrapping_sub(before) >= WORTH;
+        let period = if gained { 0 } else { (2 * period + 1).min(MAX_PERIOD) };
+        thrift.store(period << 16 | period, Relaxed);
+    }
+
+    /// Moves the cursor: the one store by which all of `amount` has passed. Then releases the lock and wakes up to
+    /// `count` sleepers of the far end.
+    #[inline]
+    pub(super) fn commit(self, amount: M, count: u32) {
+        let near = self.ring.end::<END>();
+        // Release publishes the bytes, or that they have been copied out, to `look` at the far end.
+        near.cursor.store(self.at.plus(amount).pack(), Release);
+        let sleepers = near.lock.open();
+        if sleepers.any() || self.woken {
+            self.answer(sleepers, count);
+        }
+    }
+
+    /// Releases the lock and commits nothing.
+    #[cold]
+    pub(super) fn leave(&self) {
+        self.answer(self.ring.end::<END>().lock.leave(), 0);
+    }
+
+    /// Runs the caller's code while the lock is held. If it panics the lock is left, and nothing has happened.
+    #[inline]
+    pub(super) fn hold<R>(&self, body: impl FnOnce() -> R) -> R {
+        struct Leave<'t, 'a, W: Wait, M: Measure, const END: bool>(&'t Turn<'a, W, M, END>);
+        impl<W: Wait, M: Measure, const END: bool> Drop for Leave<'_, '_, W, M, END> {
+            fn drop(&mut self) {
+                self.0.leave();
+            }
+        }
+        let leave = Leave(self);
+        let value = body();
+        forget(leave);
+        value
+    }
+
+    #[cold]
+    fn answer(&self, sleepers: Sleepers, count: u32) {
+        self.ring.end::<END>().lock.wake(self.w, sleepers);
+        if sleepers.at_far_end() {
+            call(self.w, self.ring.far::<END>().event, count);
+        }
+        if self.woken {
+            self.ring.pass_on::<W, M, END>(self.w, self.bound);
+        }
+    }
+}
+
+/// Tells up to `count` sleepers of `event` to look again.
+#[cold]
+fn call<W: Wait>(w: &W, event: &AtomicU32, count: u32) {
+    // Release: a sleeper that finds the number changed also finds what was changed for it.
+    event.fetch_add(1, Release);
+    w.wake(event, count);
+}
