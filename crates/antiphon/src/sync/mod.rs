@@ -1,0 +1,29 @@
+//! Synchronization of the threads of this process: any value, `const fn new`, nothing to open and nothing to name.
+//!
+//! The same primitives with the same methods, for processes, are made by a [`Space`](crate::Space) and live in
+//! [`space`](crate::space). Here they lie where you put them, a `static` or a struct of yours, and are as light as std's.
+//!
+//! | for | there is |
+//! |---|---|
+//! | one thread at a time at a value | [`Mutex`] |
+//! | the same, where the holder may lock again | [`ReentrantMutex`] |
+//! | many readers or one writer | [`RwLock`] |
+//! | waiting until a value under a mutex has changed | [`Condvar`] |
+//! | a number of permits, taken and given or sent | [`Semaphore`], [`BoundedSemaphore`] |
+//! | waiting until a flag is set | [`Event`] |
+//! | waiting for each other, again and again | [`Barrier`] |
+//! | waiting until something was counted down, for good | [`Latch`] |
+//! | running something once | [`Once`] |
+
+pub mod condvar;
+pub mod latch;
+pub mod mutex;
+pub mod once;
+mod outcome;
+pub mod rwlock;
+
+pub use condvar::Condvar;
+pub use latch::Latch;
+pub use mutex::{Mutex, MutexGuard};
+pub use once::Once;
+pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
