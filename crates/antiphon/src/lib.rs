@@ -4,6 +4,7 @@ pub mod death;
 pub mod error;
 pub mod process;
 pub mod space;
+pub mod sync;
 
 pub use death::{Cause, Death};
 pub use space::Space;

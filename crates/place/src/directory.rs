@@ -11,8 +11,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use antiphon_sys::descriptor::{self, Access};
+use antiphon_sys::directory::{self, Stat};
 use antiphon_sys::memory::{self, Mapping};
-use antiphon_sys::{clock, directory, process};
+use antiphon_sys::{clock, process};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::control::{Control, ControlFixed};
@@ -159,6 +160,36 @@ impl Directory {
         }
     }
 
+    /// The number that tells this space from every other, and from an earlier one of the same name.
+    pub fn id(&self) -> [u8; 16] {
+        self.space
+    }
+
+    /// Opens the object `name`, which must exist.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::BadName`], [`Error::Mismatch`], [`Error::Foreign`], [`Error::System`].
+    pub fn existing(&self, name: &str, spec: &Spec) -> Result<Arc<Object>, Error> {
+        check_name(name)?;
+        let not_found = || Error::NotFound { what: "object", name: name.to_owned() };
+        match &self.place {
+            Place::Named(space) => {
+                let path = space.join(name);
+                let file = match space.dir.open_file(name, Access::ReadWrite) {
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(not_found()),
+                    result => result.map_err(|e| refused("open", &path, e))?,
+                };
+                attach_object(file, &path, name, spec, self.space, false).map(Arc::new)
+            }
+            Place::Local { objects, .. } => {
+                let objects = objects.lock().unwrap_or_else(PoisonError::into_inner);
+                let object = objects.get(name).ok_or_else(not_found)?;
+                object.fixed().matches(name, spec)?;
+                Ok(object.clone())
+            }
+        }
+    }
+
     /// The anonymous object in `file`, which came with a handle.
     ///
     /// # Errors
@@ -281,13 +312,21 @@ pub(crate) fn was_used(storage: &Storage) -> bool {
 
 pub(crate) fn map_control(file: &OwnedFd, path: &Path) -> Result<(ControlFixed, Storage), Error> {
     let foreign = |why| Error::Foreign { path: path.to_owned(), why };
-    let stat = directory::stat(file).map_err(Error::system("examine", path))?;
-    check_private(path, &stat)?;
+    let stat = examine(file, path)?;
     let fixed: ControlFixed = read_fixed(file.as_fd()).ok_or_else(|| foreign("it is too short"))?;
     fixed.check(stat.size).map_err(foreign)?;
     let mapping = Mapping::new(file, Control::size(fixed.participants()), Access::ReadWrite)
         .map_err(Error::system("map", path))?;
     Ok((fixed, Storage::Mapped(mapping)))
+}
+
+/// A segment's file must be private, or have no name, and then its size must be sealed.
+fn examine(file: &OwnedFd, path: &Path) -> Result<Stat, Error> {
+    let stat = directory::stat(file).map_err(Error::system("examine", path))?;
+    if stat.links > 0 || !memory::is_size_sealed(file) {
+        check_private(path, &stat)?;
+    }
+    Ok(stat)
 }
 
 fn named_object(
@@ -346,8 +385,7 @@ fn attach_object(
     keep: bool,
 ) -> Result<Object, Error> {
     let foreign = |why| Error::Foreign { path: path.to_owned(), why };
-    let stat = directory::stat(&file).map_err(Error::system("examine", path))?;
-    check_private(path, &stat)?;
+    let stat = examine(&file, path)?;
     let fixed: Fixed = read_fixed(file.as_fd()).ok_or_else(|| foreign("it is too short"))?;
     let kind = fixed.check(stat.size).map_err(foreign)?;
     if fixed.space() != space {

@@ -33,6 +33,14 @@ pub fn type_layout<T>() -> u64 {
     hash.0
 }
 
+/// What must agree for two programs to exchange messages: the short name of what they encode.
+pub fn message_layout(type_name: &str) -> u64 {
+    let mut hash = Fnv::new();
+    hash.write(b"message ");
+    hash.write(type_name.as_bytes());
+    hash.0
+}
+
 /// FNV-1a, 64 bits (Fowler, Noll, Vo): a fingerprint that is the same in every build, unlike std's hasher.
 pub(crate) struct Fnv(pub(crate) u64);
 

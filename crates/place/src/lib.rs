@@ -25,7 +25,7 @@ pub use directory::{Directory, Lifetime};
 pub use error::Error;
 pub use header::{Header, Kind, Spec};
 pub use inspect::{ObjectInfo, SpaceInfo, inspect_object, inspect_space};
-pub use layout::{FORMAT_VERSION, type_layout, type_name};
+pub use layout::{FORMAT_VERSION, message_layout, type_layout, type_name};
 pub use name::check_name;
 pub use participant::Registration;
 pub use private::base_directory;

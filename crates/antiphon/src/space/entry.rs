@@ -15,6 +15,7 @@ use antiphon_place::{
 };
 use antiphon_sys::{clock, thread};
 
+use super::handle::Openable;
 use super::inner::{Inner, Space};
 use super::plain::Plain;
 use super::wait::SpaceWait;
@@ -58,17 +59,18 @@ pub(super) fn spec<T: Plain>(
 
 impl Space {
     /// Opens or creates the object; `init` fills the zeroed body of a new one.
-    pub(super) fn entry(
+    pub(super) fn open_object<O: Openable>(
         &self,
         name: &str,
-        spec: &Spec,
+        params: [u64; 4],
         caller: &'static Location<'static>,
         init: impl FnOnce(NonNull<u8>),
-    ) -> Result<Entry, Error> {
+    ) -> Result<O, Error> {
+        let spec = O::spec(self, params)?;
         let registration = &self.inner.registration;
         let site = format!("{}:{}", caller.file(), caller.line());
-        let object = self.inner.directory.object(registration, name, spec, site, init)?;
-        Ok(Entry { space: self.inner.clone(), object })
+        let object = self.inner.directory.object(registration, name, &spec, site, init)?;
+        Ok(O::attach(Entry { space: self.inner.clone(), object }))
     }
 
     /// How many words per participant an array needs.

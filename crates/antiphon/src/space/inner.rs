@@ -33,6 +33,15 @@ fn open_spaces() -> &'static Mutex<Open> {
     OPEN.get_or_init(Mutex::default)
 }
 
+fn key(address: &str) -> (PathBuf, String) {
+    (base_directory(), address.to_owned())
+}
+
+/// What stands for an address where there is none: it tells one such space from another, and opens nothing.
+fn anonymous_address(directory: &Directory) -> String {
+    format!("anonymous:{:032x}", u128::from_be_bytes(directory.id()))
+}
+
 impl Space {
     /// Opens `host:NAME` or `threads:NAME` with the usual settings, creating it if need be.
     ///
@@ -53,19 +62,35 @@ impl Space {
         Builder::new(address)
     }
 
-    /// Makes a space without a name: it leaves nothing behind, whatever happens. Others reach its objects through their
-    /// [`Handle`](super::Handle)s only.
+    /// Makes a space without a name: it leaves nothing behind, whatever happens. A child process
+    /// reaches its objects when they are part of its [argument](crate::process::spawn).
     ///
     /// # Errors
     /// [`Error::NoRoom`], [`Error::System`].
     pub fn anonymous() -> Result<Self, Error> {
         let (directory, registration) = Directory::anonymous(256, "")?;
-        Ok(Self::new(String::new(), directory, registration))
+        let address = anonymous_address(&directory);
+        let space = Self::new(address, directory, registration);
+        space.remember(&mut open_spaces().lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(space)
     }
 
-    pub(super) fn attach_anonymous(file: OwnedFd) -> Result<Self, Error> {
+    /// The nameless space with this address, whose control segment is `file`.
+    pub(super) fn attach_anonymous(address: &str, file: OwnedFd) -> Result<Self, Error> {
+        let mut open = open_spaces().lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(inner) = open.get(&key(address)).and_then(Weak::upgrade) {
+            return Ok(Self { inner });
+        }
         let (directory, registration) = Directory::attach_anonymous(file, "")?;
-        Ok(Self::new(String::new(), directory, registration))
+        let address = anonymous_address(&directory);
+        let space = Self::new(address, directory, registration);
+        space.remember(&mut open);
+        Ok(space)
+    }
+
+    fn remember(&self, open: &mut Open) {
+        open.retain(|_, inner| inner.strong_count() > 0);
+        open.insert(key(&self.inner.address), Arc::downgrade(&self.inner));
     }
 
     fn new(address: String, directory: Directory, registration: Box<Registration>) -> Self {
@@ -81,9 +106,8 @@ impl Space {
             return Err(Error::BadScope { address: options.address });
         }
         check_name(name)?;
-        let key = (base_directory(), options.address.clone());
         let mut open = open_spaces().lock().unwrap_or_else(PoisonError::into_inner);
-        let space = match open.get(&key).and_then(Weak::upgrade) {
+        let space = match open.get(&key(&options.address)).and_then(Weak::upgrade) {
             Some(inner) => Self { inner },
             None => {
                 let (directory, registration) = if scope == "host" {
@@ -92,8 +116,7 @@ impl Space {
                     Directory::heap()
                 };
                 let space = Self::new(options.address, directory, registration);
-                open.retain(|_, inner| inner.strong_count() > 0);
-                open.insert(key, Arc::downgrade(&space.inner));
+                space.remember(&mut open);
                 space
             }
         };
@@ -104,7 +127,7 @@ impl Space {
         Ok(space)
     }
 
-    /// The address it was opened by; empty for an anonymous space.
+    /// The address it was opened by. That of an anonymous space opens nothing.
     pub fn address(&self) -> &str {
         &self.inner.address
     }

@@ -44,7 +44,6 @@ mod watch;
 
 pub use builder::{Builder, Lifetime};
 pub use comm::*;
-pub use handle::{Handle, Shared};
 pub use inner::Space;
 pub use plain::Plain;
 pub use sync::*;

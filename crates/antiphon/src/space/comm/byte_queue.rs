@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use antiphon_core::comm::bytes::{Bytes, Shape};
 use antiphon_core::comm::ring::{Patience, Shutdown};
 use antiphon_core::wait::Deadline;
-use antiphon_place::{Error, Kind};
+use antiphon_place::{Error, Kind, Spec, message_layout};
 
 use super::ends::{self, Ends, FOREVER, ITEMS, queue_methods};
 use crate::error::{GetError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError};
 use crate::space::Space;
-use crate::space::entry::{param, spec};
+use crate::space::entry::{Entry, param};
+use crate::space::handle::{Openable, handle};
 
 /// A bounded first-in first-out queue of messages, which are bytes, for any number of putters and getters.
 ///
@@ -47,32 +48,52 @@ impl Space {
     /// ```
     #[track_caller]
     pub fn byte_queue(&self, name: &str, items: u32, bytes: u64) -> Result<ByteQueue, Error> {
-        self.open_byte_queue(name, items, bytes, &spec::<[u8; 0]>, Location::caller())
+        self.open_object(name, [items.into(), bytes, 0, 0], Location::caller(), |_| {})
     }
+}
 
-    pub(super) fn open_byte_queue(
-        &self,
-        name: &str,
-        items: u32,
-        bytes: u64,
-        spec: &dyn Fn(Kind, [(&'static str, u64); 4], usize) -> antiphon_place::Spec,
-        caller: &'static Location<'static>,
-    ) -> Result<ByteQueue, Error> {
-        let longest = (bytes / 8 * 8).saturating_sub(Shape::footprint(0));
-        let shape = Shape::new(items, bytes, longest).ok_or_else(|| Error::BadParameter {
+/// The shape of a queue with these bounds, if there is one.
+fn shape([items, bytes, ..]: [u64; 4]) -> Option<Shape> {
+    let longest = (bytes / 8 * 8).saturating_sub(Shape::footprint(0));
+    Shape::new(u32::try_from(items).ok()?, bytes, longest)
+}
+
+impl ByteQueue {
+    /// The spec of a queue whose messages are encodings of something called `type_name`.
+    pub(super) fn spec_for(type_name: String, params: [u64; 4]) -> Result<Spec, Error> {
+        let [items, bytes, ..] = params;
+        let shape = shape(params).ok_or_else(|| Error::BadParameter {
             what: "the bounds of a queue",
             rule: "1 to 2^30 messages and 8 bytes to 4 GiB".to_owned(),
             found: format!("{items} messages and {bytes} bytes"),
         })?;
-        let mut params = param("capacity in messages", items.into());
+        let mut params = param("capacity in messages", items);
         params[1] = ("capacity in bytes", bytes);
-        let spec = spec(Kind::ByteQueue, params, ITEMS + shape.storage() as usize);
-        let entry = self.entry(name, &spec, caller, |_| {})?;
-        // SAFETY: the spec has put a ring and the buffer there; fresh memory is an empty ring.
-        let (buffer, ends) = unsafe { (entry.at(ITEMS), Ends::new(entry)) };
-        Ok(ByteQueue { ends, buffer, shape })
+        // What is in memory is bytes, whatever they encode: only the name tells.
+        let type_layout = message_layout(&type_name);
+        let body_len = ITEMS + shape.storage() as usize;
+        Ok(Spec { kind: Kind::ByteQueue, type_name, type_layout, params, body_len })
     }
 }
+
+impl Openable for ByteQueue {
+    fn spec(_: &Space, params: [u64; 4]) -> Result<Spec, Error> {
+        Self::spec_for(String::new(), params)
+    }
+
+    fn attach(entry: Entry) -> Self {
+        let shape = shape(entry.object.params()).expect("the spec was checked");
+        // SAFETY: the spec has put a ring and the buffer there; fresh memory is an empty ring.
+        let (buffer, ends) = unsafe { (entry.at(ITEMS), Ends::new(entry)) };
+        Self { ends, buffer, shape }
+    }
+
+    fn entry(&self) -> &Entry {
+        &self.ends.entry
+    }
+}
+
+handle!(ByteQueue);
 
 impl ByteQueue {
     #[inline]

@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use antiphon_core::comm::ring::Shutdown;
-use antiphon_place::{Error, Kind, type_layout, type_name};
+use antiphon_place::{Error, Spec, type_name};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,7 +15,8 @@ use crate::error::{
     GetError, MessageError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError,
 };
 use crate::space::Space;
-use crate::space::entry::spec;
+use crate::space::entry::Entry;
+use crate::space::handle::{Openable, handle};
 
 /// A bounded first-in first-out queue of values that serde can encode, for any number of putters and getters.
 ///
@@ -53,16 +54,25 @@ impl Space {
         items: u32,
         bytes: u64,
     ) -> Result<MessageQueue<T>, Error> {
-        // What is in memory is bytes, whatever `T`: only its name is compared, since its layout does not travel.
-        let named = |kind: Kind, params, body_len| antiphon_place::Spec {
-            type_name: type_name::<T>(),
-            type_layout: type_layout::<[u8; 1]>(),
-            ..spec::<[u8; 0]>(kind, params, body_len)
-        };
-        let bytes = self.open_byte_queue(name, items, bytes, &named, Location::caller())?;
-        Ok(MessageQueue { bytes, _items: PhantomData })
+        self.open_object(name, [items.into(), bytes, 0, 0], Location::caller(), |_| {})
     }
 }
+
+impl<T> Openable for MessageQueue<T> {
+    fn spec(_: &Space, params: [u64; 4]) -> Result<Spec, Error> {
+        ByteQueue::spec_for(type_name::<T>(), params)
+    }
+
+    fn attach(entry: Entry) -> Self {
+        Self { bytes: ByteQueue::attach(entry), _items: PhantomData }
+    }
+
+    fn entry(&self) -> &Entry {
+        self.bytes.entry()
+    }
+}
+
+handle!(MessageQueue<T: Serialize, DeserializeOwned>);
 
 /// What a put of a message returns.
 type Put<E> = Result<(), MessageError<E>>;

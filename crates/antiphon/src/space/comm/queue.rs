@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use antiphon_core::comm::ring::{Patience, RingError, Shutdown};
 use antiphon_core::comm::slots::{MAX_CAPACITY, Shape, Slots};
 use antiphon_core::wait::Deadline;
-use antiphon_place::{Error, Kind};
+use antiphon_place::{Error, Kind, Spec};
 
 use super::ends::{self, Ends, FOREVER, ITEMS, queue_methods};
 use crate::error::{GetError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError};
 use crate::space::Space;
-use crate::space::entry::{param, spec};
+use crate::space::entry::{Entry, param, spec};
+use crate::space::handle::{Openable, handle};
 use crate::space::plain::Plain;
 
 /// A bounded first-in first-out queue of plain values, for any number of putters and getters in all processes of the space.
@@ -61,22 +62,42 @@ impl Space {
     /// ```
     #[track_caller]
     pub fn queue<T: Plain>(&self, name: &str, capacity: u32) -> Result<Queue<T>, Error> {
+        self.open_object(name, [capacity.into(), 0, 0, 0], Location::caller(), |_| {})
+    }
+}
+
+/// The shape of a queue, if there is one of that capacity.
+fn shape(capacity: u64) -> Option<Shape> {
+    Shape::new(u32::try_from(capacity).ok()?)
+}
+
+impl<T: Plain> Openable for Queue<T> {
+    fn spec(_: &Space, params: [u64; 4]) -> Result<Spec, Error> {
         const { assert!(align_of::<T>() <= 128 && size_of::<T>() > 0) };
+        let capacity = params[0];
         let bad = || Error::BadParameter {
             what: "the capacity of a queue",
             rule: format!("1 to {MAX_CAPACITY}"),
             found: capacity.to_string(),
         };
-        let shape = Shape::new(capacity).ok_or_else(bad)?;
-        let items = (shape.cells() as usize).checked_mul(size_of::<T>()).ok_or_else(bad)?;
-        let params = param("capacity", capacity.into());
-        let spec = spec::<T>(Kind::Queue, params, ITEMS + items);
-        let entry = self.entry(name, &spec, Location::caller(), |_| {})?;
+        let cells = shape(capacity).ok_or_else(bad)?.cells() as usize;
+        let len = cells.checked_mul(size_of::<T>()).ok_or_else(bad)?;
+        Ok(spec::<T>(Kind::Queue, param("capacity", capacity), ITEMS + len))
+    }
+
+    fn attach(entry: Entry) -> Self {
+        let shape = shape(entry.object.params()[0]).expect("the spec was checked");
         // SAFETY: the spec has put a ring and the cells there; fresh memory is an empty ring.
         let (cells, ends) = unsafe { (entry.at(ITEMS), Ends::new(entry)) };
-        Ok(Queue { ends, cells, shape, _items: PhantomData })
+        Self { ends, cells, shape, _items: PhantomData }
+    }
+
+    fn entry(&self) -> &Entry {
+        &self.ends.entry
     }
 }
+
+handle!(Queue<T: Plain>);
 
 impl<T> Queue<T> {
     #[inline]

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use antiphon_core::sync::RawBarrier;
 use antiphon_core::sync::barrier::{Arrival, BarrierError as RawError};
 use antiphon_core::wait::Deadline;
-use antiphon_place::{Error, Kind};
+use antiphon_place::{Error, Kind, Spec};
 use antiphon_sys::clock;
 
 use crate::error::BarrierError;
 use crate::space::Space;
 use crate::space::entry::{BEHIND, Entry, Line, param, spec};
+use crate::space::handle::{Openable, handle};
 
 /// A place where a number of parties wait for each other, again and again.
 ///
@@ -51,21 +52,37 @@ impl Space {
     /// ```
     #[track_caller]
     pub fn barrier(&self, name: &str, parties: u32) -> Result<Barrier, Error> {
-        if !(1..=RawBarrier::MAX).contains(&parties) {
+        self.open_object(name, [parties.into(), 0, 0, 0], Location::caller(), |_| {})
+    }
+}
+
+impl Openable for Barrier {
+    fn spec(space: &Space, params: [u64; 4]) -> Result<Spec, Error> {
+        let parties = params[0];
+        if !(1..=RawBarrier::MAX.into()).contains(&parties) {
             return Err(Error::BadParameter {
                 what: "the number of parties",
                 rule: format!("1 to {}", RawBarrier::MAX),
                 found: parties.to_string(),
             });
         }
-        let params = param("number of parties", parties.into());
-        let spec = spec::<()>(Kind::Barrier, params, BEHIND + self.slots() * 8);
-        let entry = self.entry(name, &spec, Location::caller(), |_| {})?;
+        let params = param("number of parties", parties);
+        Ok(spec::<()>(Kind::Barrier, params, BEHIND + space.slots() * 8))
+    }
+
+    fn attach(entry: Entry) -> Self {
         // SAFETY: the spec has put a line there.
         let line = unsafe { entry.at(0) };
-        Ok(Barrier { entry, line, parties })
+        let parties = entry.object.params()[0] as u32;
+        Self { entry, line, parties }
+    }
+
+    fn entry(&self) -> &Entry {
+        &self.entry
     }
 }
+
+handle!(Barrier);
 
 impl Barrier {
     fn raw(&self) -> &RawBarrier {

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use antiphon_core::sync::RawCondvar;
 use antiphon_core::wait::{Deadline, Wake};
-use antiphon_place::{Error, Kind};
+use antiphon_place::{Error, Kind, Spec};
 use antiphon_sys::clock;
 
 use super::mutex::{Mutex, MutexGuard};
 use crate::error::LockError;
 use crate::space::Space;
 use crate::space::entry::{Entry, Line, NO_PARAMS, spec};
+use crate::space::handle::{Openable, handle};
 
 /// Waiting, with a [`Mutex`] let go meanwhile, until somebody says that what the mutex protects has changed.
 ///
@@ -52,13 +53,27 @@ impl Space {
     /// ```
     #[track_caller]
     pub fn condvar(&self, name: &str) -> Result<Condvar, Error> {
-        let spec = spec::<()>(Kind::Condvar, NO_PARAMS, size_of::<Line<RawCondvar>>());
-        let entry = self.entry(name, &spec, Location::caller(), |_| {})?;
-        // SAFETY: the spec has put a line there.
-        let line = unsafe { entry.at(0) };
-        Ok(Condvar { entry, line })
+        self.open_object(name, [0; 4], Location::caller(), |_| {})
     }
 }
+
+impl Openable for Condvar {
+    fn spec(_: &Space, _: [u64; 4]) -> Result<Spec, Error> {
+        Ok(spec::<()>(Kind::Condvar, NO_PARAMS, size_of::<Line<RawCondvar>>()))
+    }
+
+    fn attach(entry: Entry) -> Self {
+        // SAFETY: the spec has put a line there.
+        let line = unsafe { entry.at(0) };
+        Self { entry, line }
+    }
+
+    fn entry(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+handle!(Condvar);
 
 /// A wait's end: the mutex locked again.
 type Waited<'a, T> = Result<MutexGuard<'a, T>, LockError<MutexGuard<'a, T>>>;

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use antiphon_core::sync::RawEvent;
 use antiphon_core::wait::Deadline;
-use antiphon_place::{Error, Kind};
+use antiphon_place::{Error, Kind, Spec};
 use antiphon_sys::clock;
 
 use crate::error::Timeout;
 use crate::space::Space;
 use crate::space::entry::{Entry, Line, NO_PARAMS, spec};
+use crate::space::handle::{Openable, handle};
 
 /// A flag that anybody sets and clears, and that all can wait for.
 ///
@@ -46,13 +47,27 @@ impl Space {
     /// ```
     #[track_caller]
     pub fn event(&self, name: &str) -> Result<Event, Error> {
-        let spec = spec::<()>(Kind::Event, NO_PARAMS, size_of::<Line<RawEvent>>());
-        let entry = self.entry(name, &spec, Location::caller(), |_| {})?;
-        // SAFETY: the spec has put a line there.
-        let line = unsafe { entry.at(0) };
-        Ok(Event { entry, line })
+        self.open_object(name, [0; 4], Location::caller(), |_| {})
     }
 }
+
+impl Openable for Event {
+    fn spec(_: &Space, _: [u64; 4]) -> Result<Spec, Error> {
+        Ok(spec::<()>(Kind::Event, NO_PARAMS, size_of::<Line<RawEvent>>()))
+    }
+
+    fn attach(entry: Entry) -> Self {
+        // SAFETY: the spec has put a line there.
+        let line = unsafe { entry.at(0) };
+        Self { entry, line }
+    }
+
+    fn entry(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+handle!(Event);
 
 impl Event {
     fn raw(&self) -> &RawEvent {

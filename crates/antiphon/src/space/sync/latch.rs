@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use antiphon_core::sync::RawLatch;
 use antiphon_core::sync::latch::MAX_COUNT;
 use antiphon_core::wait::Deadline;
-use antiphon_place::{Error, Kind};
+use antiphon_place::{Error, Kind, Spec};
 use antiphon_sys::clock;
 
 use crate::error::Timeout;
 use crate::space::Space;
 use crate::space::entry::{Entry, Line, param, spec};
+use crate::space::handle::{Openable, handle};
 
 /// A door that opens, for good, when it has been counted down to zero.
 ///
@@ -48,25 +49,39 @@ impl Space {
     /// ```
     #[track_caller]
     pub fn latch(&self, name: &str, count: u32) -> Result<Latch, Error> {
-        if count > MAX_COUNT {
+        self.open_object(name, [count.into(), 0, 0, 0], Location::caller(), |body| {
+            let line = Line { raw: RawLatch::new(count), ..Line::default() };
+            // SAFETY: the body begins with a line, and nobody else sees it yet.
+            unsafe { body.cast().write(line) };
+        })
+    }
+}
+
+impl Openable for Latch {
+    fn spec(_: &Space, params: [u64; 4]) -> Result<Spec, Error> {
+        let count = params[0];
+        if count > MAX_COUNT.into() {
             return Err(Error::BadParameter {
                 what: "the count of a latch",
                 rule: format!("at most {MAX_COUNT}"),
                 found: count.to_string(),
             });
         }
-        let params = param("count", count.into());
-        let spec = spec::<()>(Kind::Latch, params, size_of::<Line<RawLatch>>());
-        let entry = self.entry(name, &spec, Location::caller(), |body| {
-            let line = Line { raw: RawLatch::new(count), ..Line::default() };
-            // SAFETY: the body begins with a line, and nobody else sees it yet.
-            unsafe { body.cast().write(line) };
-        })?;
+        Ok(spec::<()>(Kind::Latch, param("count", count), size_of::<Line<RawLatch>>()))
+    }
+
+    fn attach(entry: Entry) -> Self {
         // SAFETY: the spec has put a line there.
         let line = unsafe { entry.at(0) };
-        Ok(Latch { entry, line })
+        Self { entry, line }
+    }
+
+    fn entry(&self) -> &Entry {
+        &self.entry
     }
 }
+
+handle!(Latch);
 
 impl Latch {
     fn raw(&self) -> &RawLatch {

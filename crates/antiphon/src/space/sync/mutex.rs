@@ -18,6 +18,7 @@ use antiphon_sys::{clock, thread};
 use crate::error::{LockError, TimedLockError, TryLockError};
 use crate::space::Space;
 use crate::space::entry::{BEHIND, Entry, Line, NO_PARAMS, spec};
+use crate::space::handle::{Openable, handle};
 use crate::space::plain::Plain;
 
 /// A mutex that holds a `T` in a space and survives its holders.
@@ -34,6 +35,13 @@ pub struct Mutex<T> {
     line: NonNull<Line<RawMutex>>,
     value: NonNull<T>,
     _value: PhantomData<T>,
+}
+
+impl<T> Clone for Mutex<T> {
+    /// Another way to the same lock.
+    fn clone(&self) -> Self {
+        Self { entry: self.entry.clone(), ..*self }
+    }
 }
 
 // SAFETY: as std's: the mutex hands its value to one thread at a time, so it may be shared when the value may be sent.
@@ -58,12 +66,10 @@ impl Space {
     /// ```
     #[track_caller]
     pub fn mutex<T: Plain>(&self, name: &str, initial: T) -> Result<Mutex<T>, Error> {
-        let caller = Location::caller();
-        let entry = self.entry(name, &mutex_spec::<T>(Kind::Mutex), caller, |body| {
+        self.open_object(name, [0; 4], Location::caller(), |body| {
             // SAFETY: the body has room for a value behind its first line, and nobody else sees it yet.
             unsafe { body.add(BEHIND).cast::<T>().write(initial) };
-        })?;
-        Ok(Mutex::new(entry))
+        })
     }
 }
 
@@ -72,13 +78,23 @@ pub(super) fn mutex_spec<T: Plain>(kind: Kind) -> Spec {
     spec::<T>(kind, NO_PARAMS, BEHIND + size_of::<T>())
 }
 
-impl<T: Plain> Mutex<T> {
-    fn new(entry: Entry) -> Self {
+impl<T: Plain> Openable for Mutex<T> {
+    fn spec(_: &Space, _: [u64; 4]) -> Result<Spec, Error> {
+        Ok(mutex_spec::<T>(Kind::Mutex))
+    }
+
+    fn attach(entry: Entry) -> Self {
         // SAFETY: `mutex_spec` has put them there; a line is made of atomics, a plain value may be any bytes.
         let (line, value) = unsafe { (entry.at(0), entry.at(BEHIND)) };
         Self { entry, line, value, _value: PhantomData }
     }
+
+    fn entry(&self) -> &Entry {
+        &self.entry
+    }
 }
+
+handle!(Mutex<T: Plain>);
 
 impl<T> Mutex<T> {
     #[inline]

@@ -7,13 +7,14 @@ use std::ptr::NonNull;
 use antiphon_core::sync::RawOnce;
 use antiphon_core::sync::once::Turn;
 use antiphon_core::wait::Wait;
-use antiphon_place::{Error, Kind};
+use antiphon_place::{Error, Kind, Spec};
 use antiphon_sys::thread;
 
 use crate::death::Death;
 use crate::error::WouldDeadlock;
 use crate::space::Space;
 use crate::space::entry::{Entry, Line, NO_PARAMS, spec};
+use crate::space::handle::{Openable, handle};
 
 /// A function that is run to its end once, by one of all who want it run.
 ///
@@ -47,13 +48,27 @@ impl Space {
     /// ```
     #[track_caller]
     pub fn once(&self, name: &str) -> Result<Once, Error> {
-        let spec = spec::<()>(Kind::Once, NO_PARAMS, size_of::<Line<RawOnce>>());
-        let entry = self.entry(name, &spec, Location::caller(), |_| {})?;
-        // SAFETY: the spec has put a line there.
-        let line = unsafe { entry.at(0) };
-        Ok(Once { entry, line })
+        self.open_object(name, [0; 4], Location::caller(), |_| {})
     }
 }
+
+impl Openable for Once {
+    fn spec(_: &Space, _: [u64; 4]) -> Result<Spec, Error> {
+        Ok(spec::<()>(Kind::Once, NO_PARAMS, size_of::<Line<RawOnce>>()))
+    }
+
+    fn attach(entry: Entry) -> Self {
+        // SAFETY: the spec has put a line there.
+        let line = unsafe { entry.at(0) };
+        Self { entry, line }
+    }
+
+    fn entry(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+handle!(Once);
 
 impl Once {
     fn line(&self) -> &Line<RawOnce> {

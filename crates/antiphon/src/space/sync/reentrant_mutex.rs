@@ -12,13 +12,14 @@ use antiphon_core::owner::Owner;
 use antiphon_core::sync::mutex::INCONSISTENT;
 use antiphon_core::sync::{Claim, RawReentrantMutex};
 use antiphon_core::wait::{Deadline, Wait};
-use antiphon_place::{Cause, Counter, Error, Kind, SiteId};
+use antiphon_place::{Cause, Counter, Error, Kind, SiteId, Spec};
 use antiphon_sys::{clock, thread};
 
 use super::mutex::mutex_spec;
 use crate::error::{LockError, TimedLockError, TryLockError};
 use crate::space::Space;
 use crate::space::entry::{BEHIND, Entry, Line};
+use crate::space::handle::{Openable, handle};
 use crate::space::plain::Plain;
 
 /// A mutex that the thread that holds it may lock again; as many guards, as many locks. Its guards share the value, so
@@ -30,6 +31,13 @@ pub struct ReentrantMutex<T> {
     line: NonNull<Line<RawReentrantMutex>>,
     value: NonNull<T>,
     _value: PhantomData<T>,
+}
+
+impl<T> Clone for ReentrantMutex<T> {
+    /// Another way to the same lock.
+    fn clone(&self) -> Self {
+        Self { entry: self.entry.clone(), ..*self }
+    }
 }
 
 // SAFETY: the mutex hands its value to one thread at a time.
@@ -58,16 +66,30 @@ impl Space {
         name: &str,
         initial: T,
     ) -> Result<ReentrantMutex<T>, Error> {
-        let spec = mutex_spec::<T>(Kind::ReentrantMutex);
-        let entry = self.entry(name, &spec, Location::caller(), |body| {
+        self.open_object(name, [0; 4], Location::caller(), |body| {
             // SAFETY: the body has room for a value behind its first line, and nobody else sees it yet.
             unsafe { body.add(BEHIND).cast::<T>().write(initial) };
-        })?;
-        // SAFETY: the spec has put them there; a line is made of atomics, a plain value may be any bytes.
-        let (line, value) = unsafe { (entry.at(0), entry.at(BEHIND)) };
-        Ok(ReentrantMutex { entry, line, value, _value: PhantomData })
+        })
     }
 }
+
+impl<T: Plain> Openable for ReentrantMutex<T> {
+    fn spec(_: &Space, _: [u64; 4]) -> Result<Spec, Error> {
+        Ok(mutex_spec::<T>(Kind::ReentrantMutex))
+    }
+
+    fn attach(entry: Entry) -> Self {
+        // SAFETY: the spec has put them there; a line is made of atomics, a plain value may be any bytes.
+        let (line, value) = unsafe { (entry.at(0), entry.at(BEHIND)) };
+        Self { entry, line, value, _value: PhantomData }
+    }
+
+    fn entry(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+handle!(ReentrantMutex<T: Plain>);
 
 impl<T> ReentrantMutex<T> {
     fn line(&self) -> &Line<RawReentrantMutex> {

@@ -12,13 +12,14 @@ use antiphon_core::owner::Owner;
 use antiphon_core::sync::mutex::INCONSISTENT;
 use antiphon_core::sync::{Claim, RawRwLock};
 use antiphon_core::wait::{Deadline, Wait, WaitError};
-use antiphon_place::{Cause, Counter, Error, Kind, SiteId};
+use antiphon_place::{Cause, Counter, Error, Kind, SiteId, Spec};
 use antiphon_sys::{clock, thread};
 
 use crate::death::Death;
 use crate::error::{LockError, TimedLockError, TryLockError};
 use crate::space::Space;
 use crate::space::entry::{BEHIND, Entry, Line, NO_PARAMS, Noted, spec};
+use crate::space::handle::{Openable, handle};
 use crate::space::plain::Plain;
 
 /// Many readers or one writer of a `T` in a space.
@@ -34,6 +35,13 @@ pub struct RwLock<T> {
     line: NonNull<Line<RawRwLock>>,
     value: NonNull<T>,
     _value: PhantomData<T>,
+}
+
+impl<T> Clone for RwLock<T> {
+    /// Another way to the same lock.
+    fn clone(&self) -> Self {
+        Self { entry: self.entry.clone(), ..*self }
+    }
 }
 
 // SAFETY: as std's: readers share the value, writers have it alone.
@@ -59,16 +67,11 @@ impl Space {
     /// ```
     #[track_caller]
     pub fn rwlock<T: Plain>(&self, name: &str, initial: T) -> Result<RwLock<T>, Error> {
-        const { assert!(align_of::<T>() <= BEHIND) };
         let value_at = self.value_behind_words();
-        let spec = spec::<T>(Kind::RwLock, NO_PARAMS, value_at + size_of::<T>());
-        let entry = self.entry(name, &spec, Location::caller(), |body| {
+        self.open_object(name, [0; 4], Location::caller(), |body| {
             // SAFETY: the body has room for a value there, and nobody else sees it yet.
             unsafe { body.add(value_at).cast::<T>().write(initial) };
-        })?;
-        // SAFETY: the spec has put them there; a line is made of atomics, a plain value may be any bytes.
-        let (line, value) = unsafe { (entry.at(0), entry.at(value_at)) };
-        Ok(RwLock { entry, line, value, _value: PhantomData })
+        })
     }
 
     /// Where a value begins that lies behind the words per participant.
@@ -76,6 +79,27 @@ impl Space {
         (BEHIND + self.slots() * 8).next_multiple_of(BEHIND)
     }
 }
+
+impl<T: Plain> Openable for RwLock<T> {
+    fn spec(space: &Space, _: [u64; 4]) -> Result<Spec, Error> {
+        const { assert!(align_of::<T>() <= BEHIND) };
+        let body_len = space.value_behind_words() + size_of::<T>();
+        Ok(spec::<T>(Kind::RwLock, NO_PARAMS, body_len))
+    }
+
+    fn attach(entry: Entry) -> Self {
+        let value_at = Space { inner: entry.space.clone() }.value_behind_words();
+        // SAFETY: the spec has put them there; a line is made of atomics, a plain value may be any bytes.
+        let (line, value) = unsafe { (entry.at(0), entry.at(value_at)) };
+        Self { entry, line, value, _value: PhantomData }
+    }
+
+    fn entry(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+handle!(RwLock<T: Plain>);
 
 type Read<'a, T> = RwLockReadGuard<'a, T>;
 type Write<'a, T> = RwLockWriteGuard<'a, T>;

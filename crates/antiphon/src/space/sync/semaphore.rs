@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use antiphon_core::owner::Owner;
 use antiphon_core::sync::RawSemaphore;
 use antiphon_core::wait::{Deadline, Wait};
-use antiphon_place::{Error, Kind};
+use antiphon_place::{Error, Kind, Spec};
 use antiphon_sys::clock;
 
 use crate::error::{Timeout, TooManyPermits};
 use crate::space::Space;
 use crate::space::entry::{BEHIND, Entry, Line, param, spec};
+use crate::space::handle::{Openable, handle};
 
 /// A number of permits that participants take and give back.
 ///
@@ -85,6 +86,16 @@ impl Space {
         bound: u64,
         caller: &'static Location<'static>,
     ) -> Result<Semaphore, Error> {
+        self.open_object(name, [permits, bound, 0, 0], caller, |body| {
+            let line = Line { raw: RawSemaphore::new(permits), ..Line::default() };
+            // SAFETY: the body begins with a line, and nobody else sees it yet.
+            unsafe { body.cast().write(line) };
+        })
+    }
+}
+
+impl Openable for Semaphore {
+    fn spec(space: &Space, [permits, bound, ..]: [u64; 4]) -> Result<Spec, Error> {
         if permits > RawSemaphore::MAX {
             return Err(Error::BadParameter {
                 what: "the number of permits",
@@ -94,17 +105,37 @@ impl Space {
         }
         let mut params = param("number of permits", permits);
         params[1] = ("bound", bound);
-        let spec = spec::<()>(Kind::Semaphore, params, BEHIND + self.slots() * 8);
-        let entry = self.entry(name, &spec, caller, |body| {
-            let line = Line { raw: RawSemaphore::new(permits), ..Line::default() };
-            // SAFETY: the body begins with a line, and nobody else sees it yet.
-            unsafe { body.cast().write(line) };
-        })?;
+        Ok(spec::<()>(Kind::Semaphore, params, BEHIND + space.slots() * 8))
+    }
+
+    fn attach(entry: Entry) -> Self {
         // SAFETY: the spec has put a line there.
         let line = unsafe { entry.at(0) };
-        Ok(Semaphore { entry, line, bound })
+        let bound = entry.object.params()[1];
+        Self { entry, line, bound }
+    }
+
+    fn entry(&self) -> &Entry {
+        &self.entry
     }
 }
+
+impl Openable for BoundedSemaphore {
+    fn spec(space: &Space, params: [u64; 4]) -> Result<Spec, Error> {
+        Semaphore::spec(space, params)
+    }
+
+    fn attach(entry: Entry) -> Self {
+        Self(Semaphore::attach(entry))
+    }
+
+    fn entry(&self) -> &Entry {
+        &self.0.entry
+    }
+}
+
+handle!(Semaphore);
+handle!(BoundedSemaphore);
 
 impl Semaphore {
     fn raw(&self) -> &RawSemaphore {
