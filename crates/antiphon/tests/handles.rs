@@ -145,6 +145,7 @@ fn a_child_that_dies_holding_is_named(space: &Space) {
     match value.lock() {
         Err(LockError::OwnerDied(mut guard, death)) => {
             assert_eq!((death.pid, death.cause), (pid, Cause::Died));
+            assert_eq!(death.who, "victim");
             assert!(death.site.as_ref().is_some_and(|site| site.contains("handles.rs")), "{death}");
             assert!(death.held.is_some(), "{death}");
             assert_eq!(*guard, [1, 0]);

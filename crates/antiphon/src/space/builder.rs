@@ -2,7 +2,7 @@
 
 use antiphon_place::{Error, MAX_PARTICIPANTS};
 
-use super::inner::Space;
+use super::inner::{Space, usual_label};
 
 pub use antiphon_place::Lifetime;
 
@@ -22,7 +22,7 @@ impl Builder {
             address: address.to_owned(),
             participants: 256,
             lifetime: Lifetime::default(),
-            label: String::new(),
+            label: usual_label().to_owned(),
             watch: false,
         }
     }
@@ -42,7 +42,8 @@ impl Builder {
         self
     }
 
-    /// What this process calls itself in reports, up to 32 bytes; the name of its program unless told.
+    /// What this process calls itself in reports, up to 32 bytes. Unless told, what it was
+    /// [called](crate::process::Builder::label) as a child, or else the name of its program.
     #[must_use]
     pub fn label(mut self, label: &str) -> Self {
         label.clone_into(&mut self.label);

@@ -37,6 +37,11 @@ fn key(address: &str) -> (PathBuf, String) {
     (base_directory(), address.to_owned())
 }
 
+/// What a process calls itself unless told: its label as a child, or nothing (then its program's name is shown).
+pub(super) fn usual_label() -> &'static str {
+    crate::process::label().unwrap_or_default()
+}
+
 /// What stands for an address where there is none: it tells one such space from another, and opens nothing.
 fn anonymous_address(directory: &Directory) -> String {
     format!("anonymous:{:032x}", u128::from_be_bytes(directory.id()))
@@ -68,7 +73,7 @@ impl Space {
     /// # Errors
     /// [`Error::NoRoom`], [`Error::System`].
     pub fn anonymous() -> Result<Self, Error> {
-        let (directory, registration) = Directory::anonymous(256, "")?;
+        let (directory, registration) = Directory::anonymous(256, usual_label())?;
         let address = anonymous_address(&directory);
         let space = Self::new(address, directory, registration);
         space.remember(&mut open_spaces().lock().unwrap_or_else(PoisonError::into_inner));
@@ -81,7 +86,7 @@ impl Space {
         if let Some(inner) = open.get(&key(address)).and_then(Weak::upgrade) {
             return Ok(Self { inner });
         }
-        let (directory, registration) = Directory::attach_anonymous(file, "")?;
+        let (directory, registration) = Directory::attach_anonymous(file, usual_label())?;
         let address = anonymous_address(&directory);
         let space = Self::new(address, directory, registration);
         space.remember(&mut open);

@@ -21,6 +21,11 @@
 //! A value in a space is [`Plain`] data: any bytes are a valid value and it holds no pointers, since other processes map it at
 //! other addresses and may be programs written by others.
 //!
+//! # Handles
+//! Every object is a handle of itself: serde writes where it is, and reading that opens it. So objects are passed as (parts
+//! of) the argument of a [child process](crate::process::spawn) or sent as messages to whoever can open the space. Objects of an
+//! [anonymous](Space::anonymous) space travel to children only, which inherit their memory.
+//!
 //! # Death
 //! A process that ends without leaving (`kill -9`, `abort`, power of the OOM killer) is a *death*. Sleepers notice within 100 ms of
 //! the kernel having closed the victim's files, those who arrive later at once, and all within about a millisecond when
