@@ -1,0 +1,46 @@
+//! The scenes: every primitive in the way that its users use it.
+
+mod barrier;
+mod event;
+mod mutex;
+mod open;
+mod reentrant_mutex;
+mod semaphore;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::scene::Scene;
+
+/// Every scene.
+pub(crate) fn all() -> Vec<Box<dyn Scene>> {
+    vec![
+        Box::new(mutex::Scene),
+        Box::new(reentrant_mutex::Scene),
+        Box::new(semaphore::Scene { bounded: false }),
+        Box::new(semaphore::Scene { bounded: true }),
+        Box::new(event::Scene),
+        Box::new(barrier::Scene),
+        Box::new(open::Scene),
+    ]
+}
+
+/// A value that is torn while it is changed: good when both halves are the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct Pair {
+    first: u64,
+    second: u64,
+}
+
+impl Pair {
+    const ZERO: Self = Self { first: 0, second: 0 };
+
+    fn is_whole(&self) -> bool {
+        self.first == self.second
+    }
+
+    /// Could a holder have died here?
+    fn is_half_done(&self) -> bool {
+        self.first.wrapping_sub(self.second) <= 1
+    }
+}
