@@ -8,7 +8,7 @@ use antiphon_core::wait::Deadline;
 use antiphon_sys::clock;
 use antiphon_sys::threads::Threads;
 
-use super::outcome::Clock;
+use super::since::Since;
 use crate::error::Timeout;
 
 /// A door that opens, for good, when it has been counted down to zero.
@@ -122,10 +122,10 @@ impl Latch {
     }
 
     fn wait_until(&self, deadline: Deadline) -> Result<(), Timeout> {
-        let clock = Clock::start(Some(deadline));
+        let since = Since::now();
         self.raw
             .wait(&Threads, Some(deadline))
-            .map_err(|_| clock.timeout(format!("a latch that has {} left to count", self.count())))
+            .map_err(|_| since.timeout(format!("a latch that has {} left to count", self.count())))
     }
 }
 

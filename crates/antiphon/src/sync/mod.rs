@@ -19,8 +19,8 @@ pub mod condvar;
 pub mod latch;
 pub mod mutex;
 pub mod once;
-mod outcome;
 pub mod rwlock;
+mod since;
 
 pub use condvar::Condvar;
 pub use latch::Latch;

@@ -13,7 +13,7 @@ use antiphon_core::wait::{Deadline, WaitError};
 use antiphon_sys::clock;
 use antiphon_sys::threads::Threads;
 
-use super::outcome::{Clock, told, untimed, unwaited};
+use super::since::Since;
 use crate::error::{Holder, LockError, TimedLockError, TryLockError};
 
 /// A mutex that holds a `T` and lets one thread at a time at it.
@@ -62,7 +62,6 @@ unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
 // SAFETY: as above.
 unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
 
-/// The guard, or why there is none, or none without news.
 type Locked<'a, T> = Result<MutexGuard<'a, T>, LockError<MutexGuard<'a, T>>>;
 type TimedLocked<'a, T> = Result<MutexGuard<'a, T>, TimedLockError<MutexGuard<'a, T>>>;
 
@@ -110,10 +109,11 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn lock(&self) -> Locked<'_, T> {
-        if self.raw.lock_free(&Threads) {
-            return Ok(self.guard(false));
+        match self.raw.lock(&Threads, None) {
+            Ok(Claim::Clean) => Ok(self.guard(false)),
+            Ok(Claim::Inherited(_)) => Err(LockError::Poisoned(self.guard(true))),
+            Err(_) => Err(LockError::WouldDeadlock),
         }
-        self.lock_contended(None).map_err(untimed)
     }
 
     /// Locks if that takes no waiting.
@@ -130,8 +130,11 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn try_lock(&self) -> Result<MutexGuard<'_, T>, TryLockError<MutexGuard<'_, T>>> {
-        let claim = self.raw.try_lock(&Threads).ok_or(TryLockError::WouldBlock)?;
-        self.claimed(claim).map_err(unwaited)
+        match self.raw.try_lock(&Threads) {
+            Some(Claim::Clean) => Ok(self.guard(false)),
+            Some(Claim::Inherited(_)) => Err(TryLockError::Poisoned(self.guard(true))),
+            None => Err(TryLockError::WouldBlock),
+        }
     }
 
     /// Locks, waiting no longer than `timeout`.
@@ -176,25 +179,21 @@ impl<T: ?Sized> Mutex<T> {
         if self.raw.lock_free(&Threads) {
             return Ok(self.guard(false));
         }
-        self.lock_contended(Some(deadline()))
+        self.lock_contended(deadline())
     }
 
     #[cold]
-    fn lock_contended(&self, deadline: Option<Deadline>) -> TimedLocked<'_, T> {
-        let clock = Clock::start(deadline);
-        match self.raw.lock_contended(&Threads, deadline) {
-            Ok(claim) => self.claimed(claim),
+    fn lock_contended(&self, deadline: Deadline) -> TimedLocked<'_, T> {
+        let since = Since::now();
+        match self.raw.lock_contended(&Threads, Some(deadline)) {
+            Ok(Claim::Clean) => Ok(self.guard(false)),
+            Ok(Claim::Inherited(_)) => Err(TimedLockError::Poisoned(self.guard(true))),
             Err(WaitError::WouldDeadlock) => Err(TimedLockError::WouldDeadlock),
             Err(WaitError::TimedOut | WaitError::Interrupted) => {
                 let holder = self.raw.owner().map(|owner| Holder::thread(owner.get()));
-                Err(TimedLockError::TimedOut(clock.timeout("a mutex").held_by(holder)))
+                Err(TimedLockError::TimedOut(since.timeout("a mutex").held_by(holder)))
             }
         }
-    }
-
-    #[inline]
-    fn claimed(&self, claim: Claim) -> TimedLocked<'_, T> {
-        told(self.guard(claim != Claim::Clean), claim)
     }
 
     #[inline]

@@ -15,7 +15,7 @@ use antiphon_core::wait::{Deadline, WaitError};
 use antiphon_sys::clock;
 use antiphon_sys::threads::Threads;
 
-use super::outcome::{Clock, told, untimed, unwaited};
+use super::since::Since;
 use crate::error::{Holder, LockError, TimedLockError, TryLockError};
 
 /// Many readers or one writer of a `T`.
@@ -104,7 +104,8 @@ impl<T: ?Sized> RwLock<T> {
     pub fn read(&self) -> Result<Read<'_, T>, LockError<Read<'_, T>>> {
         match self.raw.read(&self.readers, &Threads, None) {
             Ok(Claim::Clean) => Ok(self.reading()),
-            outcome => self.read_outcome(outcome, None).map_err(untimed),
+            Ok(Claim::Inherited(_)) => Err(LockError::Poisoned(self.reading())),
+            Err(_) => Err(LockError::WouldDeadlock),
         }
     }
 
@@ -122,9 +123,11 @@ impl<T: ?Sized> RwLock<T> {
     /// ```
     #[inline]
     pub fn try_read(&self) -> Result<Read<'_, T>, TryLockError<Read<'_, T>>> {
-        let claim = self.raw.try_read(&self.readers, &Threads);
-        let claim = claim.ok_or(TryLockError::WouldBlock)?;
-        told(self.reading(), claim).map_err(unwaited)
+        match self.raw.try_read(&self.readers, &Threads) {
+            Some(Claim::Clean) => Ok(self.reading()),
+            Some(Claim::Inherited(_)) => Err(TryLockError::Poisoned(self.reading())),
+            None => Err(TryLockError::WouldBlock),
+        }
     }
 
     /// Locks for reading, waiting no longer than `timeout`.
@@ -160,20 +163,11 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     fn read_until(&self, deadline: Deadline) -> Result<Read<'_, T>, TimedLockError<Read<'_, T>>> {
-        let clock = Clock::start(Some(deadline));
-        let outcome = self.raw.read(&self.readers, &Threads, Some(deadline));
-        self.read_outcome(outcome, Some(clock))
-    }
-
-    #[cold]
-    fn read_outcome(
-        &self,
-        outcome: Result<Claim, WaitError>,
-        clock: Option<Clock>,
-    ) -> Result<Read<'_, T>, TimedLockError<Read<'_, T>>> {
-        match outcome {
-            Ok(claim) => told(self.reading(), claim),
-            Err(error) => Err(self.refused(error, clock)),
+        let since = Since::now();
+        match self.raw.read(&self.readers, &Threads, Some(deadline)) {
+            Ok(Claim::Clean) => Ok(self.reading()),
+            Ok(Claim::Inherited(_)) => Err(TimedLockError::Poisoned(self.reading())),
+            Err(error) => Err(self.refused(error, since)),
         }
     }
 
@@ -199,7 +193,8 @@ impl<T: ?Sized> RwLock<T> {
     pub fn write(&self) -> Result<Write<'_, T>, LockError<Write<'_, T>>> {
         match self.raw.write(&self.readers, &Threads, None) {
             Ok(Claim::Clean) => Ok(self.writing(false)),
-            outcome => self.write_outcome(outcome, None).map_err(untimed),
+            Ok(Claim::Inherited(_)) => Err(LockError::Poisoned(self.writing(true))),
+            Err(_) => Err(LockError::WouldDeadlock),
         }
     }
 
@@ -216,9 +211,11 @@ impl<T: ?Sized> RwLock<T> {
     /// assert!(lock.try_write().is_ok());
     /// ```
     pub fn try_write(&self) -> Result<Write<'_, T>, TryLockError<Write<'_, T>>> {
-        let claim = self.raw.try_write(&self.readers, &Threads);
-        let claim = claim.ok_or(TryLockError::WouldBlock)?;
-        told(self.writing(claim != Claim::Clean), claim).map_err(unwaited)
+        match self.raw.try_write(&self.readers, &Threads) {
+            Some(Claim::Clean) => Ok(self.writing(false)),
+            Some(Claim::Inherited(_)) => Err(TryLockError::Poisoned(self.writing(true))),
+            None => Err(TryLockError::WouldBlock),
+        }
     }
 
     /// Locks for writing, waiting no longer than `timeout`.
@@ -260,24 +257,16 @@ impl<T: ?Sized> RwLock<T> {
         &self,
         deadline: Deadline,
     ) -> Result<Write<'_, T>, TimedLockError<Write<'_, T>>> {
-        let clock = Clock::start(Some(deadline));
-        let outcome = self.raw.write(&self.readers, &Threads, Some(deadline));
-        self.write_outcome(outcome, Some(clock))
-    }
-
-    #[cold]
-    fn write_outcome(
-        &self,
-        outcome: Result<Claim, WaitError>,
-        clock: Option<Clock>,
-    ) -> Result<Write<'_, T>, TimedLockError<Write<'_, T>>> {
-        match outcome {
-            Ok(claim) => told(self.writing(claim != Claim::Clean), claim),
-            Err(error) => Err(self.refused(error, clock)),
+        let since = Since::now();
+        match self.raw.write(&self.readers, &Threads, Some(deadline)) {
+            Ok(Claim::Clean) => Ok(self.writing(false)),
+            Ok(Claim::Inherited(_)) => Err(TimedLockError::Poisoned(self.writing(true))),
+            Err(error) => Err(self.refused(error, since)),
         }
     }
 
-    fn refused<G>(&self, error: WaitError, clock: Option<Clock>) -> TimedLockError<G> {
+    #[cold]
+    fn refused<G>(&self, error: WaitError, since: Since) -> TimedLockError<G> {
         if error == WaitError::WouldDeadlock {
             return TimedLockError::WouldDeadlock;
         }
@@ -286,7 +275,7 @@ impl<T: ?Sized> RwLock<T> {
             (None, n) if n > 0 => format!("a readers-writer lock, held by {n} readers"),
             _ => "a readers-writer lock".to_owned(),
         };
-        TimedLockError::TimedOut(clock.unwrap_or_default().timeout(what).held_by(writer))
+        TimedLockError::TimedOut(since.timeout(what).held_by(writer))
     }
 
     #[inline]
