@@ -1,5 +1,6 @@
 //! The control segment of a space: its participants, the death epoch, the call sites.
 
+use std::mem::offset_of;
 use std::sync::atomic::{
     AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
@@ -39,7 +40,20 @@ pub(crate) struct ControlFixed {
     checksum: u64,
 }
 
-const _: () = assert!(size_of::<ControlFixed>() == 88);
+const _: () = {
+    assert!(size_of::<ControlFixed>() == 88);
+    assert!(offset_of!(ControlFixed, magic) == 0);
+    assert!(offset_of!(ControlFixed, version) == 8);
+    assert!(offset_of!(ControlFixed, kind) == 12);
+    assert!(offset_of!(ControlFixed, total) == 16);
+    assert!(offset_of!(ControlFixed, participants) == 24);
+    assert!(offset_of!(ControlFixed, kept) == 28);
+    assert!(offset_of!(ControlFixed, boot) == 32);
+    assert!(offset_of!(ControlFixed, space) == 48);
+    assert!(offset_of!(ControlFixed, created) == 64);
+    assert!(offset_of!(ControlFixed, creator_pid) == 72);
+    assert!(offset_of!(ControlFixed, checksum) == 80);
+};
 
 impl ControlFixed {
     pub(crate) fn new(participants: u32, kept: bool, boot: [u8; 16], space: [u8; 16]) -> Self {
@@ -118,7 +132,13 @@ pub struct Control {
     sites: Sites,
 }
 
-const _: () = assert!(size_of::<Control>().is_multiple_of(128));
+const _: () = {
+    assert!(size_of::<Control>() == 98944);
+    assert!(offset_of!(Control, epoch) == 128);
+    assert!(offset_of!(Control, looked) == 256);
+    assert!(offset_of!(Control, next) == 384);
+    assert!(offset_of!(Control, sites) == 512);
+};
 
 /// A participant's line.
 #[derive(Debug)]
@@ -134,7 +154,16 @@ pub(crate) struct Participant {
     program: [AtomicU64; 4],
 }
 
-const _: () = assert!(size_of::<Participant>() == 128);
+const _: () = {
+    assert!(size_of::<Participant>() == 128);
+    assert!(offset_of!(Participant, state) == 0);
+    assert!(offset_of!(Participant, pid) == 4);
+    assert!(offset_of!(Participant, start) == 8);
+    assert!(offset_of!(Participant, attached) == 16);
+    assert!(offset_of!(Participant, died) == 24);
+    assert!(offset_of!(Participant, label) == 32);
+    assert!(offset_of!(Participant, program) == 64);
+};
 
 /// What a participant slot is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,5 +1,7 @@
 //! The header of an object's segment: what it is, fixed at creation, and what it says about itself since.
 
+use std::mem::offset_of;
+
 use antiphon_core::owner::Owner;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -89,7 +91,24 @@ pub(crate) struct Fixed {
     checksum: u64,
 }
 
-const _: () = assert!(size_of::<Fixed>() == 272);
+const _: () = {
+    assert!(size_of::<Fixed>() == 272);
+    assert!(offset_of!(Fixed, magic) == 0);
+    assert!(offset_of!(Fixed, version) == 8);
+    assert!(offset_of!(Fixed, kind) == 12);
+    assert!(offset_of!(Fixed, total) == 16);
+    assert!(offset_of!(Fixed, type_layout) == 24);
+    assert!(offset_of!(Fixed, params) == 32);
+    assert!(offset_of!(Fixed, space) == 64);
+    assert!(offset_of!(Fixed, participants) == 80);
+    assert!(offset_of!(Fixed, creator) == 84);
+    assert!(offset_of!(Fixed, creator_pid) == 88);
+    assert!(offset_of!(Fixed, created) == 96);
+    assert!(offset_of!(Fixed, creator_label) == 104);
+    assert!(offset_of!(Fixed, type_name) == 136);
+    assert!(offset_of!(Fixed, site) == 200);
+    assert!(offset_of!(Fixed, checksum) == 264);
+};
 
 /// Who creates an object, where and when.
 #[derive(Clone, Debug)]
@@ -220,5 +239,10 @@ pub struct Header {
     pub waiters: Waiters,
 }
 
-const _: () = assert!(size_of::<Header>() == 1280);
-const _: () = assert!(size_of::<Header>().is_multiple_of(128));
+const _: () = {
+    assert!(size_of::<Header>() == 1280);
+    assert!(size_of::<Header>().is_multiple_of(128));
+    assert!(offset_of!(Header, fixed) == 0);
+    assert!(offset_of!(Header, statistics) == 272);
+    assert!(offset_of!(Header, waiters) == 656);
+};

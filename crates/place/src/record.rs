@@ -1,5 +1,6 @@
 //! What an object says about itself while it works: its holder, its counters, its last death.
 
+use std::mem::offset_of;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use antiphon_core::owner::Owner;
@@ -22,7 +23,13 @@ pub struct Record {
     since: AtomicU64,
 }
 
-const _: () = assert!(size_of::<Record>() == 32);
+const _: () = {
+    assert!(size_of::<Record>() == 32);
+    assert!(offset_of!(Record, who) == 0);
+    assert!(offset_of!(Record, acquired) == 8);
+    assert!(offset_of!(Record, since_token) == 16);
+    assert!(offset_of!(Record, since) == 24);
+};
 
 impl Record {
     /// The caller has just acquired. Returns its fencing token.
@@ -108,7 +115,18 @@ pub struct Statistics {
     death_at: AtomicU64,
 }
 
-const _: () = assert!(size_of::<Statistics>() == 12 * 8 + 2 * 32 * 4 + 32);
+const _: () = {
+    assert!(size_of::<Statistics>() == 12 * 8 + 2 * 32 * 4 + 32);
+    assert!(offset_of!(Statistics, counters) == 0);
+    assert!(offset_of!(Statistics, waits) == 96);
+    assert!(offset_of!(Statistics, holds) == 224);
+    assert!(offset_of!(Statistics, death_owner) == 352);
+    assert!(offset_of!(Statistics, death_thread) == 356);
+    assert!(offset_of!(Statistics, death_site) == 360);
+    assert!(offset_of!(Statistics, death_cause) == 364);
+    assert!(offset_of!(Statistics, death_since) == 368);
+    assert!(offset_of!(Statistics, death_at) == 376);
+};
 
 impl Statistics {
     /// Adds one.

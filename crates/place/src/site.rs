@@ -1,5 +1,6 @@
 //! Call sites: small numbers for `file:line`, kept in the control segment so that they outlive their process.
 
+use std::mem::offset_of;
 use std::panic::Location;
 use std::sync::atomic::{
     AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
@@ -32,7 +33,13 @@ pub(crate) struct Sites {
     table: [Site; SITES],
 }
 
-const _: () = assert!(size_of::<Sites>() == 64 + SITES * 96);
+const _: () = {
+    assert!(size_of::<Sites>() == 64 + SITES * 96);
+    assert!(offset_of!(Sites, used) == 0);
+    assert!(offset_of!(Sites, table) == 64);
+    assert!(offset_of!(Site, ready) == 0);
+    assert!(offset_of!(Site, text) == 8);
+};
 
 impl Sites {
     /// The text of a site.

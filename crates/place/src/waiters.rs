@@ -1,5 +1,6 @@
 //! The bounded table of those who wait: for people to look at, never for algorithms to decide by.
 
+use std::mem::offset_of;
 use std::sync::atomic::{
     AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
@@ -30,7 +31,14 @@ pub struct Waiters {
     slots: [Slot; SLOTS],
 }
 
-const _: () = assert!(size_of::<Waiters>() == 512);
+const _: () = {
+    assert!(size_of::<Waiters>() == 512 && size_of::<Slot>() == 32);
+    assert!(offset_of!(Slot, owner) == 0);
+    assert!(offset_of!(Slot, thread) == 4);
+    assert!(offset_of!(Slot, site) == 8);
+    assert!(offset_of!(Slot, since) == 16);
+    assert!(offset_of!(Slot, until) == 24);
+};
 
 /// One who waits, as shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -40,6 +40,12 @@ pub(super) struct Line<R> {
 /// Where what follows the first line begins.
 pub(super) const BEHIND: usize = 64;
 
+const _: () = {
+    assert!(size_of::<Line<[u64; 4]>>() == BEHIND);
+    assert!(std::mem::offset_of!(Line<[u64; 4]>, record) == 0);
+    assert!(std::mem::offset_of!(Line<[u64; 4]>, raw) == 32);
+};
+
 /// The parameters of an object that has none.
 pub(super) const NO_PARAMS: [(&str, u64); 4] = [("parameter", 0); 4];
 

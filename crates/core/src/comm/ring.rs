@@ -134,6 +134,24 @@ struct Quiet {
     get_closed: AtomicU32,
 }
 
+#[cfg(not(loom))]
+const _: () = {
+    use core::mem::offset_of;
+    assert!(size_of::<RawRing>() == 640);
+    assert!(offset_of!(RawRing, put) == 0);
+    assert!(offset_of!(RawRing, tail) == 128);
+    assert!(offset_of!(RawRing, get) == 256);
+    assert!(offset_of!(RawRing, head) == 384);
+    assert!(offset_of!(RawRing, quiet) == 512);
+    assert!(offset_of!(Desk, lock) == 0);
+    assert!(offset_of!(Desk, thrift) == 4);
+    assert!(offset_of!(Desk, seen) == 8);
+    assert!(offset_of!(Quiet, items) == 0);
+    assert!(offset_of!(Quiet, room) == 4);
+    assert!(offset_of!(Quiet, put_closed) == 8);
+    assert!(offset_of!(Quiet, get_closed) == 12);
+};
+
 /// The words of one end.
 struct End<'a> {
     lock: &'a EndLock,

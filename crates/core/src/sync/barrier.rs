@@ -43,7 +43,12 @@ pub struct RawBarrier {
 }
 
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<RawBarrier>() == 16);
+const _: () = {
+    use core::mem::offset_of;
+    assert!(size_of::<RawBarrier>() == 16);
+    assert!(offset_of!(RawBarrier, word) == 0);
+    assert!(offset_of!(RawBarrier, gate) == 8);
+};
 
 /// Why nobody passes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

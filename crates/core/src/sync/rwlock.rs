@@ -58,7 +58,13 @@ pub struct RawRwLock {
 }
 
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<RawRwLock>() == 12);
+const _: () = {
+    use core::mem::offset_of;
+    assert!(size_of::<RawRwLock>() == 12);
+    assert!(offset_of!(RawRwLock, writer) == 0);
+    assert!(offset_of!(RawRwLock, gate) == 4);
+    assert!(offset_of!(RawRwLock, drain) == 8);
+};
 
 impl RawRwLock {
     constructor! {

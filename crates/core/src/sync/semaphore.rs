@@ -67,7 +67,13 @@ pub struct RawSemaphore {
 }
 
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<RawSemaphore>() == 16);
+const _: () = {
+    use core::mem::offset_of;
+    assert!(size_of::<RawSemaphore>() == 16);
+    assert!(offset_of!(RawSemaphore, word) == 0);
+    assert!(offset_of!(RawSemaphore, gate) == 8);
+    assert!(offset_of!(RawSemaphore, crowd) == 12);
+};
 
 /// More permits than the bound, or than fit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
