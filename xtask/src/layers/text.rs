@@ -15,11 +15,32 @@ const SYNC: &[&str] = &[
     "latch",
 ];
 /// The same for `comm/`.
-const COMM: &[&str] =
-    &["queue", "channel", "pipe", "topic", "service", "select", "memory", "message"];
+const COMM: &[&str] = &[
+    "queue",
+    "byte_queue",
+    "message_queue",
+    "channel",
+    "pipe",
+    "topic",
+    "service",
+    "select",
+    "memory",
+    "message",
+];
 /// What the algorithms are put together from, which only `core` has.
-const PARTS: &[&str] =
-    &["field", "gate", "ring", "slots", "bytes", "records", "lock", "cursor", "broadcast", "watch"];
+const PARTS: &[&str] = &[
+    "field",
+    "gate",
+    "ring",
+    "slots",
+    "bytes",
+    "records",
+    "lock",
+    "cursor",
+    "broadcast",
+    "watch",
+    "copy",
+];
 /// Files that any folder may have.
 const COMMON: &[&str] = &["mod", "main"];
 

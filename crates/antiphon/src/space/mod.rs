@@ -38,6 +38,7 @@
 
 mod builder;
 mod comm;
+mod ends;
 mod entry;
 mod handle;
 mod inner;

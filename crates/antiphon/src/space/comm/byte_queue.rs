@@ -10,9 +10,9 @@ use antiphon_core::comm::ring::{Patience, Shutdown};
 use antiphon_core::wait::Deadline;
 use antiphon_place::{Error, Kind, Spec, message_layout};
 
-use super::ends::{self, Ends, FOREVER, ITEMS, queue_methods};
 use crate::error::{GetError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError};
 use crate::space::Space;
+use crate::space::ends::{self, Ends, FOREVER, ITEMS, queue_methods};
 use crate::space::entry::{Entry, param};
 use crate::space::handle::{Openable, handle};
 

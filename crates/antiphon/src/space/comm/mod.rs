@@ -1,7 +1,6 @@
 //! Communication between the participants of a space: one file per primitive.
 
 mod byte_queue;
-mod ends;
 mod message_queue;
 mod queue;
 

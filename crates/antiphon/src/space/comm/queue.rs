@@ -11,9 +11,9 @@ use antiphon_core::comm::slots::{MAX_CAPACITY, Shape, Slots};
 use antiphon_core::wait::Deadline;
 use antiphon_place::{Error, Kind, Spec};
 
-use super::ends::{self, Ends, FOREVER, ITEMS, queue_methods};
 use crate::error::{GetError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError};
 use crate::space::Space;
+use crate::space::ends::{self, Ends, FOREVER, ITEMS, queue_methods};
 use crate::space::entry::{Entry, param, spec};
 use crate::space::handle::{Openable, handle};
 use crate::space::plain::Plain;
