@@ -1,0 +1,13 @@
+//! antiphon in the scenes: one small adapter per group.
+
+pub mod bare;
+pub mod channel;
+pub mod gate;
+pub mod host_mutex;
+pub mod host_pairs;
+pub mod link;
+pub mod mutex;
+pub mod rounds;
+pub mod rwlock;
+pub mod semaphore;
+pub mod space;
