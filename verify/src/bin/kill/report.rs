@@ -22,7 +22,7 @@ pub(crate) fn print(scenes: &[Box<dyn Scene>], ledger: &Ledger, count: u64, seed
         unhit += u32::from(hits == 0);
         for (operation, what) in scene.operations().iter().enumerate() {
             let cell = |state: State| {
-                if !what.holds && state != State::Entering {
+                if !what.states.contains(&state) {
                     return ("-".to_owned(), false);
                 }
                 let hits = ledger.hits(number, Place { operation, state });

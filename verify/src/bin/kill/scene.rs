@@ -11,8 +11,8 @@ use crate::ledger::{Desk, Fault, Ledger, Place, State};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operation {
     pub(crate) name: &'static str,
-    /// Does it give something to hold and to give back, or is it over when it returns?
-    pub(crate) holds: bool,
+    /// How far one can be in it.
+    pub(crate) states: &'static [State],
     /// The workers that do it.
     pub(crate) workers: &'static [usize],
 }

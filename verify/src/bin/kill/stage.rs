@@ -132,8 +132,7 @@ impl Stage<'_> {
         let operations = self.scene.operations();
         let mut targets = vec![(Place::OUTSIDE, None)];
         for (operation, what) in operations.iter().enumerate() {
-            let states = if what.holds { &State::ALL[1..] } else { &State::ALL[1..2] };
-            for state in states {
+            for state in what.states {
                 targets.push((Place { operation, state: *state }, Some(what.workers)));
             }
         }

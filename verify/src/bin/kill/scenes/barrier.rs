@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use antiphon::Space;
 use antiphon::error::BarrierError;
 
-use crate::ledger::{Fault, Ledger};
+use crate::ledger::{Fault, Ledger, State};
 use crate::scene::{Fallen, Operation, Post};
 
 pub(crate) struct Scene;
@@ -19,9 +19,9 @@ impl crate::scene::Scene for Scene {
 
     fn operations(&self) -> &'static [Operation] {
         &[
-            Operation { name: "wait", holds: false, workers: &[0, 1, 2] },
-            Operation { name: "reset", holds: false, workers: &[0, 1, 2] },
-            Operation { name: "abort", holds: false, workers: &[0, 1, 2] },
+            Operation { name: "wait", states: &[State::Entering], workers: &[0, 1, 2] },
+            Operation { name: "reset", states: &[State::Entering], workers: &[0, 1, 2] },
+            Operation { name: "abort", states: &[State::Entering], workers: &[0, 1, 2] },
         ]
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use antiphon::Space;
 
-use crate::ledger::{Fault, Ledger};
+use crate::ledger::{Fault, Ledger, State};
 use crate::scene::{Fallen, Operation, Post};
 
 pub(crate) struct Scene;
@@ -20,9 +20,9 @@ impl crate::scene::Scene for Scene {
 
     fn operations(&self) -> &'static [Operation] {
         &[
-            Operation { name: "set", holds: false, workers: &[0] },
-            Operation { name: "clear", holds: false, workers: &[0] },
-            Operation { name: "wait", holds: false, workers: &[1, 2] },
+            Operation { name: "set", states: &[State::Entering], workers: &[0] },
+            Operation { name: "clear", states: &[State::Entering], workers: &[0] },
+            Operation { name: "wait", states: &[State::Entering], workers: &[1, 2] },
         ]
     }
 

@@ -1,10 +1,15 @@
 //! The scenes: every primitive in the way that its users use it.
 
 mod barrier;
+mod condvar;
 mod event;
+mod latch;
 mod mutex;
+mod once;
 mod open;
+mod queue;
 mod reentrant_mutex;
+mod rwlock;
 mod semaphore;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -16,10 +21,18 @@ pub(crate) fn all() -> Vec<Box<dyn Scene>> {
     vec![
         Box::new(mutex::Scene),
         Box::new(reentrant_mutex::Scene),
+        Box::new(rwlock::Scene),
         Box::new(semaphore::Scene { bounded: false }),
         Box::new(semaphore::Scene { bounded: true }),
+        Box::new(condvar::Scene),
         Box::new(event::Scene),
         Box::new(barrier::Scene),
+        Box::new(once::Scene),
+        Box::new(latch::Scene),
+        Box::new(queue::Scene { name: "queue", bytes: false, batch: 1 }),
+        Box::new(queue::Scene { name: "queue, batches", bytes: false, batch: 16 }),
+        Box::new(queue::Scene { name: "byte queue", bytes: true, batch: 1 }),
+        Box::new(queue::Scene { name: "byte queue, batch", bytes: true, batch: 8 }),
         Box::new(open::Scene),
     ]
 }

@@ -4,7 +4,7 @@ use antiphon::Space;
 use antiphon::error::{SpaceError, TryLockError};
 
 use super::Pair;
-use crate::ledger::{Fault, Ledger};
+use crate::ledger::{Fault, Ledger, State};
 use crate::scene::{Fallen, Operation, Post};
 
 pub(crate) struct Scene;
@@ -30,8 +30,8 @@ impl crate::scene::Scene for Scene {
 
     fn operations(&self) -> &'static [Operation] {
         &[
-            Operation { name: "open", holds: true, workers: &[0, 1, 2] },
-            Operation { name: "object", holds: false, workers: &[0, 1, 2] },
+            Operation { name: "open", states: &State::ALL[1..], workers: &[0, 1, 2] },
+            Operation { name: "object", states: &[State::Entering], workers: &[0, 1, 2] },
         ]
     }
 

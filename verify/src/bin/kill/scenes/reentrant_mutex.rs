@@ -4,7 +4,7 @@ use antiphon::Space;
 use antiphon::error::{LockError, TryLockError};
 use antiphon::space::{ReentrantMutex, ReentrantMutexGuard};
 
-use crate::ledger::{Fault, Ledger};
+use crate::ledger::{Fault, Ledger, State};
 use crate::scene::{Fallen, Operation, Post};
 
 pub(crate) struct Scene;
@@ -19,8 +19,8 @@ impl crate::scene::Scene for Scene {
 
     fn operations(&self) -> &'static [Operation] {
         &[
-            Operation { name: "lock", holds: true, workers: &[0, 1, 2] },
-            Operation { name: "lock again", holds: true, workers: &[0, 1, 2] },
+            Operation { name: "lock", states: &State::ALL[1..], workers: &[0, 1, 2] },
+            Operation { name: "lock again", states: &State::ALL[1..], workers: &[0, 1, 2] },
         ]
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use antiphon::{Space, space};
 
-use crate::ledger::{Fault, Ledger};
+use crate::ledger::{Fault, Ledger, State};
 use crate::scene::{Fallen, Operation, Post};
 
 const PERMITS: u64 = 3;
@@ -30,8 +30,8 @@ impl crate::scene::Scene for Scene {
 
     fn operations(&self) -> &'static [Operation] {
         &[
-            Operation { name: "acquire", holds: true, workers: &[0, 1, 2, 3] },
-            Operation { name: "acquire_many", holds: true, workers: &[0, 1, 2, 3] },
+            Operation { name: "acquire", states: &State::ALL[1..], workers: &[0, 1, 2, 3] },
+            Operation { name: "acquire_many", states: &State::ALL[1..], workers: &[0, 1, 2, 3] },
         ]
     }
 

@@ -1,0 +1,348 @@
+//! Two producers and two consumers of a queue: every item is accounted for.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::Duration;
+
+use antiphon::Space;
+use antiphon::error::{GetError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError};
+use antiphon::space::{ByteQueue, Queue, Shutdown};
+use antiphon_verify::random::mix;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::ledger::{Fault, ITEMS, Ledger, MAKERS, State};
+use crate::scene::{Fallen, Operation, Post};
+
+/// A queue of plain items or of bytes, one by one or many at once.
+pub(crate) struct Scene {
+    pub(crate) name: &'static str,
+    pub(crate) bytes: bool,
+    pub(crate) batch: usize,
+}
+
+const PUT: usize = 0;
+const GET: usize = 1;
+const CAPACITY: u32 = 40;
+/// Items that a byte queue holds at most; their bytes may fill it earlier.
+const MESSAGES: u32 = 32;
+const BYTES: u64 = 2048;
+const SOON: Duration = Duration::from_micros(300);
+
+/// An item that says who made it, and notices when it is not whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct Item {
+    pub(crate) maker: u32,
+    pub(crate) number: u32,
+    rest: [u64; 6],
+    sum: u64,
+}
+
+impl Item {
+    pub(crate) fn new(maker: u32, number: u32) -> Self {
+        let seed = u64::from(maker) << 32 | u64::from(number);
+        let rest = std::array::from_fn(|i| mix(seed.wrapping_add(i as u64)));
+        Self { maker, number, rest, sum: mix(!seed) }
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        *self == Self::new(self.maker, self.number)
+    }
+
+    /// As a message of a length of its own.
+    fn message(&self) -> Vec<u8> {
+        let words = self.rest[0] as usize % 20;
+        let mut message = self.as_bytes().to_vec();
+        for i in 0..words {
+            message.extend_from_slice(&mix(self.sum.wrapping_add(i as u64)).to_le_bytes());
+        }
+        message.truncate(message.len() - self.rest[1] as usize % 8);
+        message
+    }
+
+    fn of_message(message: &[u8]) -> Option<Self> {
+        // Only the end of its last word may be cut off, so what counts is read from its beginning.
+        let (maker, number) = (message.get(..4)?, message.get(4..8)?);
+        let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("four bytes"));
+        let item = Self::new(word(maker), word(number));
+        (item.message() == message).then_some(item)
+    }
+}
+
+/// Either queue, with the few methods that the scene needs.
+enum Handle {
+    Plain(Queue<Item>),
+    Bytes(ByteQueue),
+}
+
+/// How many were put or got; `None`: the queue is shut down.
+type Done<T> = Option<T>;
+
+impl Handle {
+    /// Puts them all and says how many it put, in the form that `form` chooses.
+    fn put(&self, items: &[Item], form: u64) -> (usize, bool) {
+        match self {
+            Self::Plain(queue) => match (items, form) {
+                ([item], 0) => match queue.try_put(*item) {
+                    Ok(()) => (1, true),
+                    Err(TryPutError::Full(_)) => (0, true),
+                    Err(TryPutError::ShutDown(_)) => (0, false),
+                    Err(error) => panic!("{error:?}"),
+                },
+                ([item], 1) => match queue.put_timeout(*item, SOON) {
+                    Ok(()) => (1, true),
+                    Err(TimedPutError::TimedOut(..)) => (0, true),
+                    Err(TimedPutError::ShutDown(_)) => (0, false),
+                    Err(error) => panic!("{error:?}"),
+                },
+                ([item], _) => match queue.put(*item) {
+                    Ok(()) => (1, true),
+                    Err(PutError::ShutDown(_)) => (0, false),
+                    Err(error) => panic!("{error:?}"),
+                },
+                _ => match queue.put_many(items) {
+                    Ok(()) => (items.len(), true),
+                    Err(PutError::ShutDown(put)) => (put, false),
+                    Err(error) => panic!("{error:?}"),
+                },
+            },
+            Self::Bytes(queue) => {
+                let messages: Vec<_> = items.iter().map(Item::message).collect();
+                match (&messages[..], form) {
+                    ([message], 0) => match queue.try_put(message) {
+                        Ok(()) => (1, true),
+                        Err(TryPutError::Full(())) => (0, true),
+                        Err(TryPutError::ShutDown(())) => (0, false),
+                        Err(error) => panic!("{error:?}"),
+                    },
+                    ([message], 1) => match queue.put_timeout(message, SOON) {
+                        Ok(()) => (1, true),
+                        Err(TimedPutError::TimedOut(..)) => (0, true),
+                        Err(TimedPutError::ShutDown(())) => (0, false),
+                        Err(error) => panic!("{error:?}"),
+                    },
+                    ([message], _) => match queue.put(message) {
+                        Ok(()) => (1, true),
+                        Err(PutError::ShutDown(())) => (0, false),
+                        Err(error) => panic!("{error:?}"),
+                    },
+                    _ => match queue.put_many(&messages) {
+                        Ok(()) => (items.len(), true),
+                        Err(PutError::ShutDown(put)) => (put, false),
+                        Err(error) => panic!("{error:?}"),
+                    },
+                }
+            }
+        }
+    }
+
+    /// Gets one item or up to `most`; an item that is not whole is `None`.
+    fn get(&self, most: usize, form: u64) -> Done<Vec<Option<Item>>> {
+        let whole = |item: Item| item.is_whole().then_some(item);
+        let of_message = |message: Vec<u8>| Item::of_message(&message);
+        match self {
+            Self::Plain(queue) if most > 1 => match queue.get_many(most) {
+                Ok(items) => Some(items.into_iter().map(whole).collect()),
+                Err(GetError::ShutDown) => None,
+                Err(error) => panic!("{error:?}"),
+            },
+            Self::Bytes(queue) if most > 1 => match queue.get_many(most) {
+                Ok(items) => Some(items.into_iter().map(of_message).collect()),
+                Err(GetError::ShutDown) => None,
+                Err(error) => panic!("{error:?}"),
+            },
+            Self::Plain(queue) => one(
+                form,
+                || queue.get().map(whole),
+                || queue.try_get().map(whole),
+                || queue.get_timeout(SOON).map(whole),
+            ),
+            Self::Bytes(queue) => one(
+                form,
+                || queue.get().map(of_message),
+                || queue.try_get().map(of_message),
+                || queue.get_timeout(SOON).map(of_message),
+            ),
+        }
+    }
+
+    fn shutdown(&self) {
+        match self {
+            Self::Plain(queue) => queue.shutdown(Shutdown::Drain),
+            Self::Bytes(queue) => queue.shutdown(Shutdown::Drain),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Plain(queue) => queue.len(),
+            Self::Bytes(queue) => queue.len(),
+        }
+    }
+}
+
+/// One item in the form that `form` chooses; none if that may not wait long.
+fn one<T>(
+    form: u64,
+    get: impl FnOnce() -> Result<T, GetError>,
+    try_get: impl FnOnce() -> Result<T, TryGetError>,
+    get_soon: impl FnOnce() -> Result<T, TimedGetError>,
+) -> Done<Vec<T>> {
+    match form {
+        0 => match try_get() {
+            Ok(item) => Some(vec![item]),
+            Err(TryGetError::Empty) => Some(Vec::new()),
+            Err(TryGetError::ShutDown) => None,
+            Err(error) => panic!("{error:?}"),
+        },
+        1 => match get_soon() {
+            Ok(item) => Some(vec![item]),
+            Err(TimedGetError::TimedOut(_)) => Some(Vec::new()),
+            Err(TimedGetError::ShutDown) => None,
+            Err(error) => panic!("{error:?}"),
+        },
+        _ => match get() {
+            Ok(item) => Some(vec![item]),
+            Err(GetError::ShutDown) => None,
+            Err(error) => panic!("{error:?}"),
+        },
+    }
+}
+
+impl Scene {
+    fn open(&self, space: &Space) -> Handle {
+        if self.bytes {
+            Handle::Bytes(space.byte_queue("queue", MESSAGES, BYTES).expect("a queue"))
+        } else {
+            Handle::Plain(space.queue("queue", CAPACITY).expect("a queue"))
+        }
+    }
+
+    fn produce(&self, queue: &Handle, post: &mut Post<'_>) {
+        loop {
+            let maker = post.ledger.makers_used.fetch_add(1, SeqCst);
+            let Some(account) = post.ledger.makers.get(maker as usize) else { return idle(post) };
+            let mut number = 0;
+            while number + self.batch <= ITEMS {
+                let count = 1 + post.random.below(self.batch as u64) as usize;
+                let items: Vec<_> =
+                    (number..number + count).map(|i| Item::new(maker as u32, i as u32)).collect();
+                let form = post.random.below(8);
+                account.begun.store((number + count) as u32, SeqCst);
+                post.enter(PUT);
+                let (put, open) = queue.put(&items, form);
+                number += put;
+                account.done.store(number as u32, SeqCst);
+                account.begun.store(number as u32, SeqCst);
+                post.outside();
+                if !open {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn consume(&self, queue: &Handle, post: &mut Post<'_>) {
+        let mut next = HashMap::new();
+        loop {
+            let form = post.random.below(8);
+            post.enter(GET);
+            let Some(items) = queue.get(self.batch, form) else { return };
+            post.hold();
+            post.ledger.items.fetch_add(items.len() as u64, Relaxed);
+            for item in items {
+                let Some(item) = item else {
+                    post.fault(Fault::Torn, "an item is not whole");
+                    continue;
+                };
+                let account = &post.ledger.makers[item.maker as usize];
+                if account.got[item.number as usize].fetch_add(1, SeqCst) != 0 {
+                    post.fault(Fault::Twice, &format!("{item:?}"));
+                }
+                if item.number >= account.begun.load(SeqCst) {
+                    post.fault(Fault::Other, &format!("{item:?} was never put"));
+                }
+                let next = next.entry(item.maker).or_insert(0);
+                if item.number < *next {
+                    post.fault(Fault::Disorder, &format!("{item:?} after {next}"));
+                }
+                *next = item.number + 1;
+            }
+            post.outside();
+        }
+    }
+}
+
+/// Every maker's number is used up.
+fn idle(post: &Post<'_>) {
+    while !post.stopping() {
+        std::thread::sleep(Duration::from_micros(100));
+        post.outside();
+    }
+}
+
+impl crate::scene::Scene for Scene {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn operations(&self) -> &'static [Operation] {
+        if self.batch > 1 {
+            &[
+                Operation { name: "put_many", states: &[State::Entering], workers: &[0, 1] },
+                Operation {
+                    name: "get_many",
+                    states: &[State::Entering, State::Holding],
+                    workers: &[2, 3],
+                },
+            ]
+        } else {
+            &[
+                Operation { name: "put", states: &[State::Entering], workers: &[0, 1] },
+                Operation {
+                    name: "get",
+                    states: &[State::Entering, State::Holding],
+                    workers: &[2, 3],
+                },
+            ]
+        }
+    }
+
+    fn workers(&self) -> usize {
+        4
+    }
+
+    fn work(&self, space: &Space, post: &mut Post<'_>) {
+        let queue = self.open(space);
+        if post.index < 2 { self.produce(&queue, post) } else { self.consume(&queue, post) }
+    }
+
+    fn release(&self, space: &Space) {
+        self.open(space).shutdown();
+    }
+
+    fn check(&self, space: &Space, ledger: &Ledger, fallen: &[Fallen]) {
+        let left = self.open(space).len();
+        if left != 0 {
+            ledger.fault(Fault::Lost, &format!("{}: {left} items nobody can get", self.name));
+        }
+        let takers = fallen.iter().filter(|f| f.place.operation == GET).count();
+        // What a get has taken ends with the one who took it, at whatever moment after that it dies.
+        let mut excuse = takers * self.batch;
+        let used = (ledger.makers_used.load(SeqCst) as usize).min(MAKERS);
+        for (maker, account) in ledger.makers.iter().take(used).enumerate() {
+            let done = account.done.load(SeqCst) as usize;
+            let missing = (0..done).filter(|i| account.got[*i].load(SeqCst) == 0).count();
+            if missing > excuse {
+                let what = format!("{}: {missing} of {done} of maker {maker}", self.name);
+                ledger.fault(Fault::Lost, &what);
+            }
+            excuse = excuse.saturating_sub(missing);
+            // Of those that were not finished, the first few may have been put.
+            let more = account.got[done..].iter().map(|got| got.load(SeqCst));
+            if !more.clone().skip_while(|got| *got != 0).all(|got| got == 0) && takers == 0 {
+                ledger.fault(Fault::Disorder, &format!("{}: a batch with a hole", self.name));
+            }
+        }
+    }
+}
