@@ -1,5 +1,6 @@
 //! Synchronization and communication that work the same between threads and between processes, and survive `kill -9`.
 
+pub mod comm;
 pub mod death;
 pub mod error;
 pub mod process;

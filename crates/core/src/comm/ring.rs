@@ -359,6 +359,14 @@ impl RawRing {
         Ok(())
     }
 
+    /// Empties the ring, and says between which cursors its items were. Only for one who has the ring for himself.
+    pub(super) fn abandon(&self) -> (u64, u64) {
+        let tail = self.tail.load(Relaxed);
+        let head = self.head.load(Relaxed);
+        self.head.store(tail, Relaxed);
+        (head, tail)
+    }
+
     fn close<W: Wait, const END: bool>(&self, w: &W) -> Result<(), RingError> {
         let near = self.end::<END>();
         near.lock.take(w, None)?;

@@ -213,6 +213,19 @@ impl<'a, T> Slots<'a, T> {
         Ok(n)
     }
 
+    /// Empties the ring, also one that is shut down: calls `take` with each cell that held an item. If `take` panics, those that it
+    /// was not called for are gone too.
+    ///
+    /// # Safety
+    /// Nobody else uses the ring meanwhile.
+    pub unsafe fn abandon(&self, mut take: impl FnMut(*mut T)) {
+        let (head, tail) = self.ring.abandon();
+        let (head, tail) = (Cells::unpack(head), Cells::unpack(tail));
+        for i in 0..tail.minus(head).0.min(self.shape.bound) {
+            take(self.run(head.plus(Cells(i)).0, 1).0);
+        }
+    }
+
     #[inline]
     fn runs(&self, at: u32, n: u32, touch: &mut impl FnMut(*mut T, usize, usize)) {
         let (cells, first) = self.run(at, n);

@@ -11,4 +11,5 @@ mod event;
 mod mutex;
 mod reentrant_mutex;
 mod once;
+mod ring;
 mod rwlock;
