@@ -13,7 +13,7 @@
 use crate::owner::Owner;
 use crate::primitive::Ordering::Relaxed;
 use crate::primitive::{AtomicU32, AtomicU64, constructor};
-use crate::sync::mutex::{Claim, RawMutex};
+use crate::sync::mutex::{Claim, INCONSISTENT, RawMutex};
 use crate::wait::{Deadline, Wait, WaitError};
 
 /// The reentrant mutex without its value.
@@ -29,7 +29,13 @@ pub struct RawReentrantMutex {
 }
 
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<RawReentrantMutex>() == 16);
+const _: () = {
+    use core::mem::offset_of;
+    assert!(size_of::<RawReentrantMutex>() == 16);
+    assert!(offset_of!(RawReentrantMutex, mutex) == 0);
+    assert!(offset_of!(RawReentrantMutex, depth) == 4);
+    assert!(offset_of!(RawReentrantMutex, holder) == 8);
+};
 
 impl RawReentrantMutex {
     constructor! {
@@ -98,6 +104,18 @@ impl RawReentrantMutex {
     /// After one [`lock`](Self::lock): as if it were `depth`.
     pub fn restore(&self, depth: u32) {
         self.depth.store(depth, Relaxed);
+    }
+
+    /// Says that the value was left in the middle of a change. The caller must hold the mutex.
+    #[cold]
+    pub fn mark_inconsistent(&self) {
+        loop {
+            // Only the bit for sleepers can change under its holder.
+            let s = self.mutex.load(Relaxed);
+            if self.mutex.replace(s, s | INCONSISTENT, Relaxed) {
+                return;
+            }
+        }
     }
 
     /// Whether the caller holds it.
