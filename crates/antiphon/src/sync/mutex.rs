@@ -4,6 +4,7 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::thread::panicking;
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,10 @@ pub struct Mutex<T: ?Sized> {
 unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
 // SAFETY: as above.
 unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
+
+// A value that a panic left in the middle of a change is poisoned.
+impl<T: ?Sized> UnwindSafe for Mutex<T> {}
+impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}
 
 type Locked<'a, T> = Result<MutexGuard<'a, T>, LockError<MutexGuard<'a, T>>>;
 type TimedLocked<'a, T> = Result<MutexGuard<'a, T>, TimedLockError<MutexGuard<'a, T>>>;
@@ -305,11 +310,11 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     /// use antiphon::error::LockError;
     ///
     /// let mutex = antiphon::sync::Mutex::new(vec![1]);
-    /// let spoiled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+    /// let spoiled = std::panic::catch_unwind(|| {
     ///     let mut guard = mutex.lock().unwrap();
     ///     guard.clear();
     ///     panic!("in the middle of a change");
-    /// }));
+    /// });
     /// assert!(spoiled.is_err());
     /// match mutex.lock() {
     ///     Err(LockError::Poisoned(mut guard)) => {

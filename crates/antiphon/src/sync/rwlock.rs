@@ -5,6 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem;
 use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::thread::panicking;
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,10 @@ pub struct RwLock<T: ?Sized> {
 unsafe impl<T: ?Sized + Send> Send for RwLock<T> {}
 // SAFETY: as std's: sharing the lock sends the value to one writer at a time, and shares it among readers.
 unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
+
+// A value that a panic left in the middle of a change is poisoned.
+impl<T: ?Sized> UnwindSafe for RwLock<T> {}
+impl<T: ?Sized> RefUnwindSafe for RwLock<T> {}
 
 type Read<'a, T> = RwLockReadGuard<'a, T>;
 type Write<'a, T> = RwLockWriteGuard<'a, T>;
@@ -272,7 +277,7 @@ impl<T: ?Sized> RwLock<T> {
         }
         let writer = self.raw.writer().map(|owner| Holder::thread(owner.get()));
         let what = match (&writer, self.raw.readers(&self.readers)) {
-            (None, n) if n > 0 => format!("a readers-writer lock, held by {n} readers"),
+            (None, n) if n > 0 => format!("a readers-writer lock (readers: {n})"),
             _ => "a readers-writer lock".to_owned(),
         };
         TimedLockError::TimedOut(since.timeout(what).held_by(writer))
@@ -410,10 +415,10 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     ///
     /// ```
     /// let lock = antiphon::sync::RwLock::new(0);
-    /// let spoiled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+    /// let spoiled = std::panic::catch_unwind(|| {
     ///     let _guard = lock.write().unwrap();
     ///     panic!("in the middle of a change");
-    /// }));
+    /// });
     /// assert!(spoiled.is_err() && lock.read().is_err());
     /// let mut guard = lock.write().unwrap_err().into_guard().unwrap();
     /// *guard = 1;
