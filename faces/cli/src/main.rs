@@ -1,1 +1,16 @@
-fn main() {}
+//! `antiphon`: try what antiphon does, and see what it shares.
+
+mod address;
+mod args;
+mod command;
+mod exit;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    antiphon::process::init();
+    exit::code(command::run(args::Args::parse().command))
+}
