@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use antiphon_core::comm::RawRing;
 use antiphon_core::owner::Owner;
 use antiphon_core::sync::{
     RawBarrier, RawEvent, RawLatch, RawMutex, RawOnce, RawReentrantMutex, RawRwLock, RawSemaphore,
@@ -95,7 +96,8 @@ impl Look<'_> {
             Kind::Barrier => self.barrier(),
             Kind::Once => self.once(),
             Kind::Latch => self.latch(),
-            _ => None,
+            Kind::Queue | Kind::ByteQueue => self.queue(),
+            Kind::Condvar => None,
         };
         // A segment that is too short for its kind says nothing.
         state.unwrap_or_default()
@@ -173,6 +175,20 @@ impl Look<'_> {
             ("count", Fact::Count(line.raw.count().into())),
             ("counted from", Fact::Count(self.object.params[0])),
         ];
+        Some((Vec::new(), facts))
+    }
+
+    fn queue(&self) -> Option<State> {
+        let ring = self.object.body::<RawRing>(0)?;
+        let [capacity, bytes, ..] = self.object.params;
+        let mut facts = vec![
+            ("items", Fact::Count(ring.len().into())),
+            ("capacity", Fact::Count(capacity)),
+            ("shut down", Fact::Flag(ring.is_shut_down())),
+        ];
+        if self.object.kind == Kind::ByteQueue {
+            facts.push(("capacity in bytes", Fact::Count(bytes)));
+        }
         Some((Vec::new(), facts))
     }
 
