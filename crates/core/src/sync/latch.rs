@@ -11,7 +11,7 @@
 
 use super::mutex::WAITERS;
 use crate::primitive::Ordering::{Acquire, Relaxed, Release};
-use crate::primitive::{AtomicU32, constructor, fence};
+use crate::primitive::{AtomicU32, constructor};
 use crate::wait::{ALL, Deadline, Wait, WaitError, Wake};
 
 /// The largest count.
@@ -83,10 +83,9 @@ impl RawLatch {
         }
         loop {
             let epoch = w.epoch();
-            let s = self.word.load(Relaxed);
+            // Acquire pairs with the Release in `count_down`.
+            let s = self.word.load(Acquire);
             if s & !WAITERS == 0 {
-                // Pairs with the Release in `count_down`.
-                fence(Acquire);
                 return Ok(());
             }
             if s & WAITERS == 0
