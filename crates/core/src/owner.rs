@@ -26,6 +26,16 @@ impl Owner {
         }
     }
 
+    /// The owner with a number that [`get`](Self::get) gave.
+    ///
+    /// # Safety
+    /// - `id` is not zero and has at most [`OWNER_BITS`] bits.
+    #[inline]
+    pub const unsafe fn new_unchecked(id: u32) -> Self {
+        // SAFETY: not zero, says the caller.
+        Self(unsafe { NonZeroU32::new_unchecked(id) })
+    }
+
     /// The owner named in an ownership word, ignoring the algorithm's two bits.
     #[inline]
     pub const fn of_word(word: u32) -> Option<Self> {

@@ -7,7 +7,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::panic::Location;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::Once;
 use std::sync::atomic::{
     AtomicI32, AtomicPtr, AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
@@ -35,7 +35,10 @@ const REGISTRY: u64 = LOCKS + 4096;
 #[derive(Debug)]
 pub struct Registration {
     storage: Storage,
+    /// Into the storage, to be reached without asking what it is.
+    control: NonNull<Control>,
     participants: u32,
+    is_shared: bool,
     me: AtomicU32,
     /// The open file description that holds our byte; -1 when the space is on the heap.
     file: AtomicI32,
@@ -47,6 +50,11 @@ pub struct Registration {
 static REGISTERED: [AtomicPtr<Registration>; 256] =
     [const { AtomicPtr::new(ptr::null_mut()) }; 256];
 static ON_FORK: Once = Once::new();
+
+// SAFETY: the pointer leads into the storage, and what is there is made of atomics.
+unsafe impl Send for Registration {}
+// SAFETY: as above.
+unsafe impl Sync for Registration {}
 
 impl Registration {
     /// A space on the heap: one participant, this process.
@@ -62,6 +70,8 @@ impl Registration {
     fn unattached(storage: Storage, participants: u32, file: i32) -> Self {
         assert!(storage.len() >= Control::size(participants));
         Self {
+            control: storage.base().cast(),
+            is_shared: matches!(storage, Storage::Mapped(_)),
             storage,
             participants,
             me: AtomicU32::new(orphan().get()),
@@ -160,13 +170,14 @@ impl Registration {
     /// This participant.
     #[inline]
     pub fn me(&self) -> Owner {
-        Owner::of_word(self.me.load(Relaxed)).unwrap_or_else(orphan)
+        // SAFETY: whatever is stored there came from `Owner::get`.
+        unsafe { Owner::new_unchecked(self.me.load(Relaxed)) }
     }
 
     /// Do processes share this space, or only threads?
     #[inline]
     pub fn is_shared(&self) -> bool {
-        matches!(self.storage, Storage::Mapped(_))
+        self.is_shared
     }
 
     /// Has this owner died or left? One system call while it lives.
@@ -320,7 +331,7 @@ impl Registration {
     fn control(&self) -> &Control {
         // SAFETY: the storage is at least as long as a control segment (checked in `unattached`), aligned, and everything
         // behind the fixed part may be any bytes.
-        unsafe { self.storage.base().cast().as_ref() }
+        unsafe { self.control.as_ref() }
     }
 
     fn slots(&self) -> &[Participant] {

@@ -102,15 +102,13 @@ impl Entry {
         unsafe { self.object.body().add(offset).cast() }
     }
 
-    /// The words per participant behind the first line.
-    pub(super) fn words(&self) -> &[AtomicU64] {
+    /// The words per participant behind the first line, valid for as long as the entry is.
+    pub(super) fn words(&self) -> NonNull<[AtomicU64]> {
         let len = self.space.registration.participants() as usize;
         assert!(BEHIND + len * size_of::<AtomicU64>() <= self.object.body_len());
-        // SAFETY: inside the body by the assertion above, aligned to 64, and atomics may be any bytes.
-        unsafe {
-            let first = self.object.body().add(BEHIND).cast::<AtomicU64>();
-            std::slice::from_raw_parts(first.as_ptr(), len)
-        }
+        // SAFETY: inside the body by the assertion above.
+        let first = unsafe { self.object.body().add(BEHIND) };
+        NonNull::slice_from_raw_parts(first.cast(), len)
     }
 
     #[inline]
@@ -133,6 +131,12 @@ impl Entry {
         record: Option<&'a Record>,
     ) -> Noted<'a> {
         Noted { entry: self, site, deadline, record, began: Cell::new(0), line: RefCell::new(None) }
+    }
+
+    /// Notes that somebody, whom others have waited for, has held the object since then.
+    #[cold]
+    pub(super) fn note_held(&self, since: u64) {
+        self.object.header().statistics.held(clock::now().saturating_sub(since));
     }
 
     /// The error of a wait that reached its deadline.

@@ -26,6 +26,7 @@ use crate::space::handle::{Openable, handle};
 pub struct Barrier {
     entry: Entry,
     line: NonNull<Line<RawBarrier>>,
+    words: NonNull<[AtomicU32]>,
     parties: u32,
 }
 
@@ -73,8 +74,11 @@ impl Openable for Barrier {
     fn attach(entry: Entry) -> Self {
         // SAFETY: the spec has put a line there.
         let line = unsafe { entry.at(0) };
+        let words = entry.words();
+        // The same memory seen as half as wide words; it is never used otherwise.
+        let words = NonNull::slice_from_raw_parts(words.cast(), words.len());
         let parties = entry.object.params()[0] as u32;
-        Self { entry, line, parties }
+        Self { entry, line, words, parties }
     }
 
     fn entry(&self) -> &Entry {
@@ -91,9 +95,8 @@ impl Barrier {
     }
 
     fn words(&self) -> &[AtomicU32] {
-        let words = self.entry.words();
-        // SAFETY: the same memory seen as half as wide atomics, which may be any bytes; it is never used otherwise.
-        unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len()) }
+        // SAFETY: inside the object that `entry` keeps; atomics may be any bytes.
+        unsafe { self.words.as_ref() }
     }
 
     /// Arrives and waits for the others. Returns how many had arrived before: 0 to parties - 1, each once a phase.

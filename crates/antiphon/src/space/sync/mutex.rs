@@ -228,16 +228,9 @@ impl<T> Mutex<T> {
 
     #[inline]
     fn guard(&self, site: SiteId, residue: u32) -> MutexGuard<'_, T> {
-        let token = self.line().record.begin(thread::token(), site);
+        self.line().record.begin(thread::token(), site);
         let owner = self.entry.wait().me();
-        MutexGuard {
-            mutex: self,
-            owner,
-            token,
-            residue,
-            panicking: panicking(),
-            _not_send: PhantomData,
-        }
+        MutexGuard { mutex: self, owner, residue, panicking: panicking(), _not_send: PhantomData }
     }
 
     /// Whether somebody holds it now, even if that one is gone. Stale as soon as it is returned.
@@ -269,7 +262,6 @@ impl<T> fmt::Debug for Mutex<T> {
 pub struct MutexGuard<'a, T> {
     mutex: &'a Mutex<T>,
     owner: Owner,
-    token: u64,
     residue: u32,
     panicking: bool,
     /// The thread is part of the record, so the guard stays on it.
@@ -282,7 +274,7 @@ unsafe impl<T: Sync> Sync for MutexGuard<'_, T> {}
 impl<'a, T> MutexGuard<'a, T> {
     /// The fencing token: how often the mutex has been locked, this time included. A later holder's is always greater.
     pub fn token(&self) -> u64 {
-        self.token
+        self.mutex.line().record.token()
     }
 
     /// Does the value await repair?
@@ -340,7 +332,7 @@ impl<T> Drop for MutexGuard<'_, T> {
             self.poison();
         }
         if let Some(since) = line.record.since() {
-            self.mutex.entry.object.header().statistics.held(clock::now().saturating_sub(since));
+            self.mutex.entry.note_held(since);
         }
         line.record.end();
         line.raw.unlock(&wait, self.residue);

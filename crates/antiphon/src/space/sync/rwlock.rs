@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
 use std::thread::panicking;
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,7 @@ use crate::space::plain::Plain;
 pub struct RwLock<T> {
     entry: Entry,
     line: NonNull<Line<RawRwLock>>,
+    readers: NonNull<[AtomicU64]>,
     value: NonNull<T>,
     _value: PhantomData<T>,
 }
@@ -91,7 +93,8 @@ impl<T: Plain> Openable for RwLock<T> {
         let value_at = Space { inner: entry.space.clone() }.value_behind_words();
         // SAFETY: the spec has put them there; a line is made of atomics, a plain value may be any bytes.
         let (line, value) = unsafe { (entry.at(0), entry.at(value_at)) };
-        Self { entry, line, value, _value: PhantomData }
+        let readers = entry.words();
+        Self { entry, line, readers, value, _value: PhantomData }
     }
 
     fn entry(&self) -> &Entry {
@@ -105,6 +108,13 @@ type Read<'a, T> = RwLockReadGuard<'a, T>;
 type Write<'a, T> = RwLockWriteGuard<'a, T>;
 
 impl<T> RwLock<T> {
+    #[inline]
+    fn readers(&self) -> &[AtomicU64] {
+        // SAFETY: inside the object that `entry` keeps; atomics may be any bytes.
+        unsafe { self.readers.as_ref() }
+    }
+
+    #[inline]
     fn line(&self) -> &Line<RawRwLock> {
         // SAFETY: it points into the object that `entry` keeps.
         unsafe { self.line.as_ref() }
@@ -126,7 +136,7 @@ impl<T> RwLock<T> {
     /// [`TryLockError`].
     pub fn try_read(&self) -> Result<Read<'_, T>, TryLockError<Read<'_, T>>> {
         let raw = &self.line().raw;
-        let claim = raw.try_read(self.entry.words(), &self.entry.wait());
+        let claim = raw.try_read(self.readers(), &self.entry.wait());
         self.reading(claim.ok_or(TryLockError::WouldBlock)?).map_err(unwaited)
     }
 
@@ -166,7 +176,7 @@ impl<T> RwLock<T> {
         }
         let deadline = deadline();
         let noted = self.entry.noted(self.entry.site(caller), deadline, Some(&line.record));
-        match line.raw.read(self.entry.words(), &noted, deadline) {
+        match line.raw.read(self.readers(), &noted, deadline) {
             Ok(claim) => self.reading(claim),
             Err(error) => Err(self.refused(error, &noted)),
         }
@@ -189,7 +199,7 @@ impl<T> RwLock<T> {
     #[track_caller]
     pub fn try_write(&self) -> Result<Write<'_, T>, TryLockError<Write<'_, T>>> {
         let site = self.entry.site(Location::caller());
-        let claim = self.line().raw.try_write(self.entry.words(), &self.entry.wait());
+        let claim = self.line().raw.try_write(self.readers(), &self.entry.wait());
         self.writing(claim.ok_or(TryLockError::WouldBlock)?, site).map_err(unwaited)
     }
 
@@ -228,7 +238,7 @@ impl<T> RwLock<T> {
         }
         let (site, deadline) = (self.entry.site(caller), deadline());
         let noted = self.entry.noted(site, deadline, Some(&line.record));
-        match line.raw.write(self.entry.words(), &noted, deadline) {
+        match line.raw.write(self.readers(), &noted, deadline) {
             Ok(claim) => {
                 let guard = self.writing(claim, site);
                 noted.note_acquired();
@@ -351,7 +361,7 @@ impl<T> Drop for RwLockReadGuard<'_, T> {
         let wait = self.lock.entry.wait();
         // In a forked child the lock is its parent's.
         if self.owner == wait.me() {
-            self.lock.line().raw.unlock_read(self.lock.entry.words(), &wait);
+            self.lock.line().raw.unlock_read(self.lock.readers(), &wait);
         }
     }
 }
@@ -400,7 +410,7 @@ impl<'a, T> RwLockWriteGuard<'a, T> {
         let (lock, owner, residue) = (self.lock, self.owner, self.residue);
         std::mem::forget(self);
         lock.line().record.end();
-        lock.line().raw.downgrade(lock.entry.words(), &lock.entry.wait(), residue);
+        lock.line().raw.downgrade(lock.readers(), &lock.entry.wait(), residue);
         RwLockReadGuard { lock, owner, _not_send: PhantomData }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use antiphon_core::owner::Owner;
@@ -26,6 +27,7 @@ use crate::space::handle::{Openable, handle};
 pub struct Semaphore {
     entry: Entry,
     line: NonNull<Line<RawSemaphore>>,
+    held: NonNull<[AtomicU64]>,
     bound: u64,
 }
 
@@ -111,8 +113,8 @@ impl Openable for Semaphore {
     fn attach(entry: Entry) -> Self {
         // SAFETY: the spec has put a line there.
         let line = unsafe { entry.at(0) };
-        let bound = entry.object.params()[1];
-        Self { entry, line, bound }
+        let (held, bound) = (entry.words(), entry.object.params()[1]);
+        Self { entry, line, held, bound }
     }
 
     fn entry(&self) -> &Entry {
@@ -138,6 +140,13 @@ handle!(Semaphore);
 handle!(BoundedSemaphore);
 
 impl Semaphore {
+    #[inline]
+    fn held(&self) -> &[AtomicU64] {
+        // SAFETY: inside the object that `entry` keeps; atomics may be any bytes.
+        unsafe { self.held.as_ref() }
+    }
+
+    #[inline]
     fn raw(&self) -> &RawSemaphore {
         // SAFETY: it points into the object that `entry` keeps.
         unsafe { &self.line.as_ref().raw }
@@ -171,7 +180,7 @@ impl Semaphore {
     /// # Panics
     /// As [`acquire_many`](Self::acquire_many).
     pub fn try_acquire_many(&self, n: u64) -> Option<Permit<'_>> {
-        self.raw().try_acquire(n, self.entry.words(), &self.entry.wait()).then(|| self.permit(n))
+        self.raw().try_acquire(n, self.held(), &self.entry.wait()).then(|| self.permit(n))
     }
 
     /// Waits for a permit no longer than `timeout`.
@@ -198,7 +207,7 @@ impl Semaphore {
         caller: &'static Location<'static>,
         deadline: impl FnOnce() -> Option<Deadline>,
     ) -> Result<Permit<'_>, Timeout> {
-        let held = self.entry.words();
+        let held = self.held();
         let deadline = deadline();
         let noted = self.entry.noted(self.entry.site(caller), deadline, None);
         match self.raw().acquire(n, held, &noted, deadline) {
@@ -217,7 +226,7 @@ impl Semaphore {
     /// [`TooManyPermits`] when more than the bound would be available; nothing has changed then.
     pub fn release(&self, n: u64) -> Result<(), TooManyPermits> {
         self.raw()
-            .release(n, self.bound, self.entry.words(), &self.entry.wait())
+            .release(n, self.bound, self.held(), &self.entry.wait())
             .map_err(|_| TooManyPermits { bound: self.bound })
     }
 
