@@ -8,14 +8,19 @@ use std::time::{Duration, Instant};
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits until `done`, looking ever more rarely. False when [`PATIENCE`] has run out.
-pub fn until(mut done: impl FnMut() -> bool) -> bool {
+pub fn until(done: impl FnMut() -> bool) -> bool {
+    within(PATIENCE, done)
+}
+
+/// As [`until`], with another patience.
+pub fn within(patience: Duration, mut done: impl FnMut() -> bool) -> bool {
     let began = Instant::now();
     let mut pause = Duration::from_micros(2);
     loop {
         if done() {
             return true;
         }
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > patience {
             return false;
         }
         thread::sleep(pause);

@@ -32,6 +32,8 @@ pub(crate) enum State {
 
 impl State {
     pub(crate) const ALL: [Self; 4] = [Self::Outside, Self::Entering, Self::Holding, Self::Leaving];
+    /// Those of something that is held.
+    pub(crate) const INSIDE: &'static [Self] = &[Self::Entering, Self::Holding, Self::Leaving];
     pub(crate) const COUNT: usize = 4;
 
     pub(crate) fn name(self) -> &'static str {

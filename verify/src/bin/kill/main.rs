@@ -13,6 +13,7 @@ mod report;
 mod scene;
 mod scenes;
 mod stage;
+mod steps;
 
 use std::process::ExitCode;
 
@@ -31,10 +32,20 @@ struct Arguments {
     /// Only the scenes whose name contains this.
     #[arg(long, value_name = "SCENE")]
     only: Option<String>,
+    /// Kill a process at every instruction of every operation.
+    #[arg(long)]
+    steps: bool,
+    /// Only the acts whose name contains this.
+    #[arg(long, value_name = "NAME", requires = "steps")]
+    op: Option<String>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let good = random::run(arguments.count, arguments.seed, arguments.only.as_deref());
+    let good = if arguments.steps {
+        steps::run(arguments.op.as_deref())
+    } else {
+        random::run(arguments.count, arguments.seed, arguments.only.as_deref())
+    };
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -43,7 +43,7 @@ pub(crate) fn run(count: u64, seed: u64, only: Option<&str>) -> bool {
                 let order = Order {
                     scene: number,
                     kills,
-                    seed: random.next(),
+                    seed: random.draw(),
                     // Most rounds have somebody who notices deaths at once, as it is faster; the others find out by themselves.
                     watched: round % 4 != 3,
                     massacre: round % 2 == 1,

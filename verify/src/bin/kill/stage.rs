@@ -9,7 +9,7 @@ use antiphon_verify::child::{Child, End};
 use antiphon_verify::random::Random;
 use antiphon_verify::watchdog;
 
-use crate::ledger::{Fault, Ledger, Place, State};
+use crate::ledger::{Fault, Ledger, Place};
 use crate::scene::{Fallen, Post, Scene};
 
 /// How a round shall go.
@@ -119,7 +119,7 @@ fn finish(order: &Order, space: Space) -> i32 {
 impl Stage<'_> {
     fn hire(&mut self, index: usize) -> Child {
         self.born += 1;
-        let (born, seed) = (self.born, self.random.next());
+        let (born, seed) = (self.born, self.random.draw());
         Child::fork(|| {
             let mut post = Post::new(self.ledger, index, born, seed);
             self.scene.work(self.space, &mut post);

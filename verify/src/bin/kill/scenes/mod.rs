@@ -12,6 +12,8 @@ mod reentrant_mutex;
 mod rwlock;
 mod semaphore;
 
+pub(crate) use queue::Item;
+
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::scene::Scene;
@@ -40,20 +42,20 @@ pub(crate) fn all() -> Vec<Box<dyn Scene>> {
 /// A value that is torn while it is changed: good when both halves are the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
-struct Pair {
-    first: u64,
-    second: u64,
+pub(crate) struct Pair {
+    pub(crate) first: u64,
+    pub(crate) second: u64,
 }
 
 impl Pair {
-    const ZERO: Self = Self { first: 0, second: 0 };
+    pub(crate) const ZERO: Self = Self { first: 0, second: 0 };
 
-    fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.first == self.second
     }
 
     /// Could a holder have died here?
-    fn is_half_done(&self) -> bool {
+    pub(crate) fn is_half_done(&self) -> bool {
         self.first.wrapping_sub(self.second) <= 1
     }
 }

@@ -20,7 +20,7 @@ impl crate::scene::Scene for Scene {
     }
 
     fn operations(&self) -> &'static [Operation] {
-        &[Operation { name: "lock", states: &State::ALL[1..], workers: &[0, 1, 2, 3] }]
+        &[Operation { name: "lock", states: State::INSIDE, workers: &[0, 1, 2, 3] }]
     }
 
     fn workers(&self) -> usize {

@@ -30,7 +30,7 @@ impl crate::scene::Scene for Scene {
 
     fn operations(&self) -> &'static [Operation] {
         &[
-            Operation { name: "open", states: &State::ALL[1..], workers: &[0, 1, 2] },
+            Operation { name: "open", states: State::INSIDE, workers: &[0, 1, 2] },
             Operation { name: "object", states: &[State::Entering], workers: &[0, 1, 2] },
         ]
     }

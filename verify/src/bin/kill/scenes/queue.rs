@@ -50,7 +50,7 @@ impl Item {
     }
 
     /// As a message of a length of its own.
-    fn message(&self) -> Vec<u8> {
+    pub(crate) fn message(&self) -> Vec<u8> {
         let words = self.rest[0] as usize % 20;
         let mut message = self.as_bytes().to_vec();
         for i in 0..words {
@@ -60,7 +60,7 @@ impl Item {
         message
     }
 
-    fn of_message(message: &[u8]) -> Option<Self> {
+    pub(crate) fn of_message(message: &[u8]) -> Option<Self> {
         // Only the end of its last word may be cut off, so what counts is read from its beginning.
         let (maker, number) = (message.get(..4)?, message.get(4..8)?);
         let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("four bytes"));

@@ -19,8 +19,8 @@ impl crate::scene::Scene for Scene {
 
     fn operations(&self) -> &'static [Operation] {
         &[
-            Operation { name: "lock", states: &State::ALL[1..], workers: &[0, 1, 2] },
-            Operation { name: "lock again", states: &State::ALL[1..], workers: &[0, 1, 2] },
+            Operation { name: "lock", states: State::INSIDE, workers: &[0, 1, 2] },
+            Operation { name: "lock again", states: State::INSIDE, workers: &[0, 1, 2] },
         ]
     }
 

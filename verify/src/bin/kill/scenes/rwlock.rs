@@ -22,8 +22,8 @@ impl crate::scene::Scene for Scene {
 
     fn operations(&self) -> &'static [Operation] {
         &[
-            Operation { name: "read", states: &State::ALL[1..], workers: &[0, 1, 2, 3] },
-            Operation { name: "write", states: &State::ALL[1..], workers: &[0, 1, 2, 3] },
+            Operation { name: "read", states: State::INSIDE, workers: &[0, 1, 2, 3] },
+            Operation { name: "write", states: State::INSIDE, workers: &[0, 1, 2, 3] },
         ]
     }
 

@@ -30,8 +30,8 @@ impl crate::scene::Scene for Scene {
 
     fn operations(&self) -> &'static [Operation] {
         &[
-            Operation { name: "acquire", states: &State::ALL[1..], workers: &[0, 1, 2, 3] },
-            Operation { name: "acquire_many", states: &State::ALL[1..], workers: &[0, 1, 2, 3] },
+            Operation { name: "acquire", states: State::INSIDE, workers: &[0, 1, 2, 3] },
+            Operation { name: "acquire_many", states: State::INSIDE, workers: &[0, 1, 2, 3] },
         ]
     }
 

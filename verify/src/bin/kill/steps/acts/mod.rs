@@ -1,0 +1,38 @@
+//! What victims are killed in.
+
+mod barrier;
+mod condvar;
+mod event;
+mod latch;
+mod mutex;
+mod once;
+mod queue;
+mod reentrant_mutex;
+mod rwlock;
+mod semaphore;
+
+use super::{Act, Ward};
+
+/// Every act.
+pub(super) fn all(ward: &Ward) -> Vec<Act> {
+    [
+        mutex::acts(ward),
+        reentrant_mutex::acts(ward),
+        rwlock::acts(ward),
+        semaphore::acts(ward),
+        condvar::acts(ward),
+        event::acts(ward),
+        barrier::acts(ward),
+        once::acts(ward),
+        latch::acts(ward),
+        queue::acts(ward),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Makes a handle that lasts: acts keep guards of it.
+fn keep<T>(handle: T) -> &'static T {
+    Box::leak(Box::new(handle))
+}

@@ -1,0 +1,145 @@
+//! Locking a mutex, changing its value of two words, unlocking.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use antiphon::error::{LockError, TimedLockError};
+use antiphon::space::{Mutex, MutexGuard};
+
+use super::super::{Act, Ward};
+use super::keep;
+use crate::scenes::Pair;
+
+/// The guard, with what a dead holder left undone completed.
+fn repaired<'a>(
+    locked: Result<MutexGuard<'a, Pair>, LockError<MutexGuard<'a, Pair>>>,
+) -> MutexGuard<'a, Pair> {
+    locked.unwrap_or_else(|error| {
+        let mut guard = error.into_guard().expect("it is not ours");
+        guard.second = guard.first;
+        guard.repair();
+        guard
+    })
+}
+
+fn change(mutex: &Mutex<Pair>) {
+    let mut guard = repaired(mutex.lock());
+    guard.first += 1;
+    guard.second += 1;
+}
+
+/// Locks it, checks the value, and says how often it was changed since the last time.
+pub(in super::super) fn check(
+    ward: &Ward,
+    mutex: &Mutex<Pair>,
+    seen: &Cell<u64>,
+) -> Result<u32, String> {
+    let mut guard = match mutex.lock_timeout(ward.patience.get()) {
+        Ok(guard) if guard.is_whole() => guard,
+        Ok(guard) => return Err(format!("torn: handed over as good: {:?}", *guard)),
+        Err(TimedLockError::OwnerDied(guard, death)) => {
+            if !guard.is_half_done() {
+                return Err(format!("torn: {:?} after {death}", *guard));
+            }
+            guard
+        }
+        Err(TimedLockError::TimedOut(timeout)) => return Err(format!("hang: {timeout}")),
+        Err(error) => return Err(format!("{error}")),
+    };
+    guard.second = guard.first;
+    guard.repair();
+    let effect = guard.first - seen.replace(guard.first);
+    drop(guard);
+    if mutex.try_lock().is_err() {
+        return Err("it is not free after it was unlocked".to_owned());
+    }
+    Ok(effect as u32)
+}
+
+pub(super) fn acts(ward: &Ward) -> Vec<Act> {
+    let mutex = keep(ward.space.mutex("mutex", Pair::ZERO).expect("a mutex"));
+    let seen = Rc::new(Cell::new(0));
+    let checked = || {
+        let (ward, seen) = (ward.clone(), seen.clone());
+        move |_| check(&ward, mutex, &seen)
+    };
+    let with_helper = || {
+        let (ward, seen) = (ward.clone(), seen.clone());
+        move |_| {
+            ward.helped()?;
+            check(&ward, mutex, &seen)
+        }
+    };
+    let helper = |body: fn(&Mutex<Pair>) -> i32| {
+        let ward = ward.clone();
+        move || ward.help(|| body(mutex))
+    };
+    let held = Rc::new(RefCell::new(None));
+    let [hold, let_go, let_go_at_last] = [(); 3].map(|()| held.clone());
+    let perish = {
+        let ward = ward.clone();
+        move || {
+            ward.perish(|| {
+                let mut guard = repaired(mutex.lock());
+                guard.first += 1;
+                std::mem::forget(guard);
+            });
+        }
+    };
+    let asleep = checked();
+    vec![
+        Act::new("mutex: lock, change, unlock", move |_| change(mutex), checked()).twice(),
+        Act::new(
+            "mutex: lock asleep, change, unlock",
+            move |_| change(mutex),
+            move |deaths| {
+                let_go_at_last.borrow_mut().take();
+                asleep(deaths)
+            },
+        )
+        .prepare(move || *hold.borrow_mut() = Some(repaired(mutex.lock())))
+        .nudge(move || let_go.borrow_mut().take().is_some()),
+        Act::new(
+            "mutex: unlock with a sleeper",
+            move |_| {
+                // Locked at full speed, see below; the guard was forgotten, and this is it.
+                // The value is changed before.
+                UNLOCK.with(|guard| drop(guard.borrow_mut().take()));
+            },
+            with_helper(),
+        )
+        .before(move || {
+            let mut guard = repaired(mutex.lock());
+            guard.first += 1;
+            guard.second += 1;
+            UNLOCK.with(|kept| *kept.borrow_mut() = Some(guard));
+        })
+        .meanwhile(helper(|mutex| {
+            change(mutex);
+            0
+        })),
+        Act::new(
+            "mutex: lock until a deadline",
+            move |_| drop(mutex.lock_timeout(Duration::from_millis(2)).map(drop)),
+            {
+                let (held, checked) = (held.clone(), checked());
+                move |deaths| {
+                    held.borrow_mut().take();
+                    checked(deaths)
+                }
+            },
+        )
+        .stride(3)
+        .prepare(move || *held.borrow_mut() = Some(repaired(mutex.lock())))
+        .nudge(|| true),
+        Act::new("mutex: recover, repair, unlock", move |_| change(mutex), checked())
+            .stride(3)
+            .prepare(perish)
+            .twice(),
+    ]
+}
+
+thread_local! {
+    static UNLOCK: RefCell<Option<MutexGuard<'static, Pair>>> = const { RefCell::new(None) };
+}
