@@ -6,7 +6,6 @@ use crate::plan::{Cell, Figures};
 use crate::scene::{Failure, Scene};
 use crate::stage::Party;
 use crate::{ours, peers, stats, timing};
-use antiphon::space::Plain;
 use std::hint::black_box;
 use std::sync::Mutex;
 
@@ -20,7 +19,7 @@ pub const SHAPES: [(usize, usize); 3] = [(1, 1), (2, 1), (2, 2)];
 pub const RTT: &str = "queue.threads.rtt";
 
 /// What is sent: a number, alone or with padding.
-pub trait Message: Plain + Copy + Send + Unpin + 'static {
+pub trait Message: Copy + Send + Unpin + 'static {
     const BYTES: usize;
     fn of(n: u64) -> Self;
     fn number(self) -> u64;

@@ -1,20 +1,18 @@
-//! Our queue between threads: the one of a space in scope `threads`.
+//! Our queue between threads.
 
-use crate::clock::now;
 use crate::comm::channel::{BOUND, Batched, Bounded, Channel};
-use antiphon::Space;
-use antiphon::space::{self, Plain};
+use antiphon::comm;
+use std::sync::Arc;
 
 pub struct Queue;
 
-impl<T: Plain + Send + 'static> Channel<T> for Queue {
+impl<T: Send + 'static> Channel<T> for Queue {
     const NAME: &'static str = crate::marks::OURS;
-    type Tx = space::Queue<T>;
-    type Rx = space::Queue<T>;
+    type Tx = Arc<comm::Queue<T>>;
+    type Rx = Arc<comm::Queue<T>>;
 
     fn bounded(tx: usize, rx: usize) -> Option<Bounded<Self::Tx, Self::Rx>> {
-        let space = Space::open(&format!("threads:bench-{}", now())).expect("a space");
-        let queue = space.queue::<T>("q", BOUND as u32).expect("a queue");
+        let queue = Arc::new(comm::Queue::bounded(BOUND));
         Some((vec![queue.clone(); tx], vec![queue; rx]))
     }
 
@@ -29,13 +27,12 @@ impl<T: Plain + Send + 'static> Channel<T> for Queue {
     }
 }
 
-impl<T: Plain + Send + 'static> Batched<T> for Queue {
+impl<T: Send + 'static> Batched<T> for Queue {
     const BATCHED: &'static str = "antiphon, batches of 32";
 
     #[inline]
     fn send_all(tx: &Self::Tx, items: &mut Vec<T>) {
-        assert!(tx.put_many(items).is_ok(), "the queue was shut down");
-        items.clear();
+        assert!(tx.put_many_from(items).is_ok(), "the queue was shut down");
     }
 
     #[inline]
