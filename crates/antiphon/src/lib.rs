@@ -89,7 +89,7 @@
 //!
 //!     match pair.lock() {
 //!         Err(LockError::OwnerDied(mut guard, death)) => {
-//!             println!("{death}"); // main (pid 4711, thread 4711) died holding it, acquired at …
+//!             println!("{death}"); // … (pid 4711, thread 4711) died holding it, acquired at …
 //!             assert_eq!(*guard, [8, 7]);
 //!             guard[1] = guard[0];
 //!             guard.repair();
@@ -184,6 +184,8 @@
 pub mod comm;
 pub mod death;
 pub mod error;
+#[cfg(doctest)]
+mod pages;
 pub mod process;
 pub mod space;
 pub mod sync;

@@ -1,0 +1,19 @@
+//! The pages beside the code, so that their examples are compiled and run with the tests.
+
+#[doc = include_str!("../../../docs/guide/waiting.md")]
+mod waiting {}
+
+#[doc = include_str!("../../../docs/guide/death-and-repair.md")]
+mod death_and_repair {}
+
+#[doc = include_str!("../../../docs/guide/spaces.md")]
+mod spaces {}
+
+#[doc = include_str!("../../../docs/guide/queues.md")]
+mod queues {}
+
+#[doc = include_str!("../../../docs/guide/processes.md")]
+mod processes {}
+
+#[doc = include_str!("../../../docs/guide/looking-at-a-running-system.md")]
+mod looking_at_a_running_system {}
