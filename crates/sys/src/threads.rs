@@ -1,13 +1,14 @@
 //! How the threads of one process wait for each other: scope `threads`.
 
+use std::cell::Cell;
 use std::hint::spin_loop;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use antiphon_core::owner::Owner;
 use antiphon_core::wait::{Deadline, Wait, Wake, Word};
 
 use crate::futex::{self, Visibility};
-use crate::thread;
+use crate::{clock, thread};
 
 /// The outside of the primitives that threads of one process share. It holds nothing, so a primitive needs no room for it.
 ///
@@ -94,47 +95,112 @@ impl Wait for Interruptible {
     }
 }
 
-/// Turns before sleeping for a lock: 1 + 2 + 4 + 8 and then 16 pauses each make about a hundred (3 us), which was the best of the
-/// lengths measured for short critical sections.
-const SPIN_TURNS: u32 = 9;
+/// How long to spin before sleeping for a lock, in nanoseconds: about a hundred pauses where a pause takes 29 ns, which was
+/// the best of the lengths measured for short critical sections.
+const SPIN: u64 = 3_000;
 
-/// Turns before sleeping for a counterpart: about 1200 pauses (35 us), which is what a wake takes to reach another
-/// processor. Anything shorter, and two parties that have both slept once never meet awake again.
-const LINGER_TURNS: u32 = 78;
+/// How long before sleeping for a counterpart, in nanoseconds: what a wake takes to reach another processor. Anything
+/// shorter, and two parties that have both slept once never meet awake again.
+const LINGER: u64 = 45_000;
+
+/// Pauses of the longest turn; the first turns are 1, 2, 4 and 8.
+const LONGEST: u32 = 16;
 
 /// Before sleeping for a lock: see [`Wait::spin`].
 #[inline]
 pub fn spin(turn: u32) -> bool {
-    turn < SPIN_TURNS && pause(turn)
+    turn < turns().0 && pause(turn)
+}
+
+/// After so many lingers in vain, a thread makes only every so-manieth: whoever it waits for is slow, or needs its processor.
+const IN_VAIN: u32 = 8;
+
+thread_local! {
+    /// How this thread's lingers went.
+    static LINGERS: Cell<Lingers> = const { Cell::new(Lingers { under_way: false, in_vain: 0, left_out: 0 }) };
+}
+
+#[derive(Clone, Copy)]
+struct Lingers {
+    /// The last one has not run out (yet): if another begins, it was a success.
+    under_way: bool,
+    /// How many have run out since the last success.
+    in_vain: u32,
+    /// How many were left out since the last that was made.
+    left_out: u32,
 }
 
 /// Before sleeping for a counterpart: see [`Wait::linger`].
+///
+/// Adapts to the thread's luck, but never gives up for good: one of two parties that have both slept must be awake when
+/// the other answers for the two to meet awake again.
 #[inline]
 pub fn linger(turn: u32) -> bool {
-    turn < LINGER_TURNS && pause(turn)
+    let most = turns().1;
+    if turn > 0 && turn < most {
+        return pause(turn);
+    }
+    begin_or_end(turn == 0 && most > 0) && pause(turn)
+}
+
+#[cold]
+fn begin_or_end(begin: bool) -> bool {
+    // While the thread ends there is no memory of its luck, and no hurry.
+    let Ok(mut lingers) = LINGERS.try_with(Cell::get) else { return false };
+    if lingers.under_way {
+        lingers.in_vain = if begin { 0 } else { lingers.in_vain + 1 };
+    }
+    lingers.under_way = begin && (lingers.in_vain < IN_VAIN || lingers.left_out >= IN_VAIN);
+    lingers.left_out = if lingers.under_way { 0 } else { lingers.left_out + u32::from(begin) };
+    let _ = LINGERS.try_with(|cell| cell.set(lingers));
+    lingers.under_way
 }
 
 fn pause(turn: u32) -> bool {
-    // On a single processor, whoever we wait for runs only when we do not.
-    if !several_processors() {
-        return false;
-    }
-    for _ in 0..1 << turn.min(4) {
+    for _ in 0..(1 << turn.min(4)).min(LONGEST) {
         spin_loop();
     }
     true
 }
 
-/// Whether this process may run on more than one processor; found out once, since it is only a hint.
-pub fn several_processors() -> bool {
-    static PROCESSORS: AtomicU32 = AtomicU32::new(0);
-    let known = PROCESSORS.load(Ordering::Relaxed);
-    if known != 0 {
-        return known > 1;
+/// How many turns a spin and a linger have. Found out once, since a pause takes 9 ns on one processor and 40 on another.
+#[inline]
+fn turns() -> (u32, u32) {
+    static TURNS: AtomicU64 = AtomicU64::new(0);
+    match TURNS.load(Ordering::Relaxed) {
+        0 => {
+            let (spin, linger) = measure();
+            // The top bit tells "none" from "not yet known".
+            TURNS.store(1 << 63 | u64::from(linger) << 32 | u64::from(spin), Ordering::Relaxed);
+            (spin, linger)
+        }
+        known => (known as u32, (known >> 32) as u32 & !(1 << 31)),
     }
-    let found = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
-    PROCESSORS.store(found, Ordering::Relaxed);
-    found > 1
+}
+
+#[cold]
+fn measure() -> (u32, u32) {
+    // On a single processor, whoever we wait for runs only when we do not.
+    if !several_processors() {
+        return (0, 0);
+    }
+    const PAUSES: u64 = 32;
+    // The shortest of a few: we may be interrupted.
+    let shortest = (0..4).map(|_| {
+        let began = clock::now();
+        (0..PAUSES).for_each(|_| spin_loop());
+        clock::now() - began
+    });
+    let pause = (shortest.min().unwrap_or(0) / PAUSES).clamp(1, 500);
+    let turns = |budget: u64| (budget / pause / u64::from(LONGEST)) as u32 + 4;
+    (turns(SPIN), turns(LINGER))
+}
+
+/// Whether the machine has more than one processor. Not whether this thread may use them: a thread that is bound to one may
+/// wait for one that is bound to another.
+fn several_processors() -> bool {
+    // SAFETY: takes a number.
+    unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) > 1 }
 }
 
 #[cfg(test)]
