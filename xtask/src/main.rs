@@ -2,6 +2,7 @@
 
 mod layers;
 mod mutants;
+mod programs;
 mod shell;
 mod test;
 mod tsan;
@@ -25,6 +26,10 @@ enum Command {
     Layers,
     /// Plant each fault of verify/mutants.toml and check that a model catches it.
     Mutants(mutants::Options),
+    /// Kill processes that use a space: at random instants, or at each instruction.
+    Kill(programs::Options),
+    /// Measure antiphon beside its peers.
+    Bench(programs::Options),
     /// Run the tests between threads under ThreadSanitizer.
     Tsan,
 }
@@ -34,6 +39,8 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Layers => layers::run(),
         Command::Mutants(options) => mutants::run(&options),
+        Command::Kill(options) => programs::kill(&options),
+        Command::Bench(options) => programs::bench(&options),
         Command::Tsan => tsan::run(),
     };
     match outcome {

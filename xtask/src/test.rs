@@ -2,6 +2,7 @@
 //!
 //! A group that runs no test fails: a runner that silently finds nothing looks exactly like one that passes.
 
+use crate::programs;
 use crate::shell::{self, Outcome};
 use std::path::Path;
 use std::process::Command;
@@ -26,6 +27,7 @@ const GROUPS: &[Group] = &[
     Group { name: "unit and integration", command: ordinary },
     Group { name: "documentation", command: documentation },
     Group { name: "loom models", command: shipped_models },
+    Group { name: "kills", command: kills },
 ];
 
 /// Lib, bin, example and integration tests, the conformance bodies among them.
@@ -38,6 +40,13 @@ fn ordinary(_target: &Path) -> Command {
 fn documentation(_target: &Path) -> Command {
     let mut command = shell::cargo();
     command.args(["test", "--workspace", "--doc"]);
+    command
+}
+
+/// A short run: each kill that everybody else survived counts.
+fn kills(_target: &Path) -> Command {
+    let mut command = programs::kill_command();
+    command.args(["--count", "300"]);
     command
 }
 
@@ -74,8 +83,11 @@ struct Counts {
 }
 
 impl Counts {
-    /// Adds the summary that libtest prints per program, if `line` is one.
+    /// Adds the summary that libtest prints per program, or that of the kills, if `line` is one.
     fn add(&mut self, line: &str) {
+        if let Some(kills) = line.strip_suffix(" kills, no violation") {
+            self.passed += kills.parse::<u64>().unwrap_or(0);
+        }
         let Some(rest) = line.trim().strip_prefix("test result: ") else { return };
         let numbers = rest.split(['.', ';']).filter_map(|part| part.trim().split_once(' '));
         for (number, what) in numbers {
@@ -156,6 +168,7 @@ mod tests {
         counts
             .add("test result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured; 9 filtered out");
         counts.add("test 7 passed; ... ok");
-        assert_eq!(counts, Counts { passed: 5, failed: 4, ignored: 1 });
+        counts.add("30 kills, no violation");
+        assert_eq!(counts, Counts { passed: 35, failed: 4, ignored: 1 });
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct Mutant {
     pub(super) find: String,
     /// What stands there instead.
     pub(super) replace: String,
-    /// Part of the names of the models that must catch it.
+    /// How the names of the models begin that must catch it.
     pub(super) test: String,
     /// What goes wrong.
     pub(super) why: String,
@@ -26,7 +26,7 @@ pub(super) struct Mutant {
 impl Mutant {
     /// Whether the model called `test` is one that must catch this fault.
     pub(super) fn wants(&self, test: &str) -> bool {
-        test.contains(&self.test)
+        test.starts_with(&self.test)
     }
 
     /// `source` with the fault in it.
