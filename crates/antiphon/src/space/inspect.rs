@@ -233,7 +233,8 @@ impl Look<'_> {
             left: waiter.until.map(|until| Duration::from_nanos(until.saturating_sub(self.now))),
             ..self.party(waiter.owner)
         };
-        self.object.waiters.iter().map(described).collect()
+        // The dead wait for nothing; their lines stay until somebody needs the room.
+        self.object.waiters.iter().map(described).filter(|waiter| waiter.alive).collect()
     }
 
     fn party(&self, owner: Owner) -> Party {
