@@ -145,7 +145,7 @@ impl ObjectView {
                 let shut = either("shut down", ", shut down", "");
                 format!("{} of {}{shut}", state.count("items"), state.count("capacity"))
             }
-            _ => String::new(),
+            Kind::Condvar => "-".into(),
         };
         if state.flag("awaits repair") { format!("{summary}, awaits repair") } else { summary }
     }

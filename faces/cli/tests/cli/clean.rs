@@ -1,0 +1,36 @@
+use antiphon::Space;
+use antiphon::space::Lifetime;
+
+use crate::support::{Neighbour, Place, Test, ready};
+
+#[test]
+fn where_nothing_was_left_it_says_so() {
+    Test::new().arg("clean").stdout("Nothing was left by the dead.\n").success();
+}
+
+fn open(name: &str, lifetime: Lifetime) -> ! {
+    let space = Space::builder(&format!("host:{name}")).lifetime(lifetime).open().unwrap();
+    let _event = space.event("open").unwrap();
+    ready()
+}
+
+#[test]
+fn what_the_dead_left_goes_and_what_is_kept_or_used_stays() {
+    let place = Place::new();
+    // Whoever opens a space clears away what the dead left, so they die last.
+    let used = Neighbour::start(&place, "used", |()| open("used", Lifetime::WithUsers));
+    let kept = Neighbour::start(&place, "kept", |()| open("kept", Lifetime::Kept));
+    let left = Neighbour::start(&place, "left", |()| open("left", Lifetime::WithUsers));
+    kept.kill();
+    left.kill();
+    place.test().args("clean --dry-run").stdout("would remove left\n").success();
+    let cleaned = place.test().args("clean").json();
+    assert_eq!(cleaned["dry_run"], false);
+    assert_eq!(cleaned["spaces"], serde_json::json!(["left"]));
+    place.test().arg("clean").stdout("Nothing was left by the dead.\n").success();
+    let spaces = &place.test().arg("ls").json()["spaces"];
+    let names: Vec<_> = spaces.as_array().unwrap().iter().map(|space| &space["name"]).collect();
+    assert_eq!(names, ["kept", "used"]);
+    used.kill();
+    place.test().arg("clean").stdout("removed used\n").success();
+}
