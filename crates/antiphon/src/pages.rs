@@ -1,5 +1,8 @@
 //! The pages beside the code, so that their examples are compiled and run with the tests.
 
+#[doc = include_str!("../../../README.md")]
+mod readme {}
+
 #[doc = include_str!("../../../docs/guide/waiting.md")]
 mod waiting {}
 
