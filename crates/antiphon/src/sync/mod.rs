@@ -15,15 +15,23 @@
 //! | waiting until something was counted down, for good | [`Latch`] |
 //! | running something once | [`Once`] |
 
+pub mod barrier;
 pub mod condvar;
+pub mod event;
 pub mod latch;
 pub mod mutex;
 pub mod once;
+pub mod reentrant_mutex;
 pub mod rwlock;
+pub mod semaphore;
 mod since;
 
+pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::Condvar;
+pub use event::Event;
 pub use latch::Latch;
 pub use mutex::{Mutex, MutexGuard};
 pub use once::Once;
+pub use reentrant_mutex::{ReentrantMutex, ReentrantMutexGuard};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use semaphore::{BoundedSemaphore, Permit, Semaphore};
