@@ -7,6 +7,7 @@ use std::io;
 use std::mem;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
 use std::process;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -78,9 +79,9 @@ fn become_child(task: Task) -> io::Result<i32> {
     let Some(runner) = image::address_of(task.runner) else {
         return Err(io::ErrorKind::InvalidData.into());
     };
+    // For `ps`, `top` and our reports, which would say "exe", after the path it was started by; not worth failing for.
+    let _ = system::set_name(task.label.as_ref().unwrap_or(&program_name()));
     if let Some(label) = &task.label {
-        // For `ps` and `top`; not worth failing for.
-        let _ = system::set_name(label);
         LABEL.get_or_init(|| label.clone());
     }
     // SAFETY: the same program wrote the offset of a `Runner`.
@@ -93,6 +94,12 @@ fn become_child(task: Task) -> io::Result<i32> {
         Report::Value(format!("the result cannot be written: {error}")).write(&report)
     })?;
     Ok(code)
+}
+
+/// What the program was called when it was started, without the directories.
+fn program_name() -> String {
+    let path = env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Decodes the argument, calls the function and encodes the result.
