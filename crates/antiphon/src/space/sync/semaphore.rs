@@ -161,7 +161,7 @@ impl Semaphore {
     /// Waits until `n` permits are there and takes them all at once.
     ///
     /// # Panics
-    /// When `n` is more than can be taken at once (1023), or more than the semaphore can ever have.
+    /// When `n` is more than can be taken at once (255), or more than the semaphore can ever have.
     #[track_caller]
     pub fn acquire_many(&self, n: u64) -> Permit<'_> {
         match self.acquire_until(n, Location::caller(), || None) {
