@@ -5,11 +5,14 @@
 
 mod harness;
 
+mod barrier;
+mod bytes;
 mod condvar;
-mod latch;
 mod event;
+mod latch;
 mod mutex;
-mod reentrant_mutex;
 mod once;
+mod reentrant_mutex;
 mod ring;
 mod rwlock;
+mod semaphore;
