@@ -76,6 +76,9 @@ impl RawRwLock {
 
     /// Waits until the caller may read, or `deadline`. Everything before the releasing
     /// [`unlock_write`](Self::unlock_write) happens before this returns.
+    ///
+    /// # Panics
+    /// If a participant reads more than 2^31 times at once, which takes forgotten guards.
     #[inline]
     pub fn read<W: Wait>(
         &self,
@@ -93,6 +96,9 @@ impl RawRwLock {
     }
 
     /// Starts reading without waiting. `None`: somebody writes, or waits to.
+    ///
+    /// # Panics
+    /// As [`read`](Self::read).
     #[inline]
     pub fn try_read<W: Wait>(&self, readers: &[AtomicU64], w: &W) -> Option<Claim> {
         let mine = word_of(readers, w);
@@ -223,7 +229,7 @@ impl RawRwLock {
     fn leave<W: Wait>(&self, mine: &AtomicU64, w: &W) {
         // Release (in SeqCst) orders the reading before the writer's scan. SeqCst with the load below: either the writer's
         // scan sees this, or we see that it is draining.
-        let last = mine.fetch_sub(1, SeqCst) as u32 == 1;
+        let last = count::<W>(mine.fetch_sub(1, SeqCst)) == 1;
         if last && self.drain.load(SeqCst) & DRAINING != 0 {
             self.wake_drainer(w);
         }
@@ -252,7 +258,7 @@ impl RawRwLock {
     ) -> Result<Claim, WaitError> {
         // SeqCst pairs with `enter`, as the module says.
         if self.writer.lock_free_in(w, SeqCst) {
-            if self.is_drained(readers) {
+            if self.is_drained::<W>(readers) {
                 return Ok(Claim::Clean);
             }
             self.drain(readers, Claim::Clean, w, deadline)
@@ -280,7 +286,11 @@ impl RawRwLock {
         // The mutex took the word with Acquire only.
         fence(SeqCst);
         let claim = self.clear_suspicion(claim);
-        if self.is_drained(readers) { Ok(claim) } else { self.drain(readers, claim, w, deadline) }
+        if self.is_drained::<W>(readers) {
+            Ok(claim)
+        } else {
+            self.drain(readers, claim, w, deadline)
+        }
     }
 
     #[cold]
@@ -306,9 +316,9 @@ impl RawRwLock {
 
     /// No reader, and nothing to clear in `drain`: the uncontended case.
     #[inline]
-    fn is_drained(&self, readers: &[AtomicU64]) -> bool {
+    fn is_drained<W: Wait>(&self, readers: &[AtomicU64]) -> bool {
         self.drain.load(Relaxed) & (DRAINING | PRISTINE) == 0
-            && readers.iter().all(|reader| reader.load(SeqCst) as u32 == 0)
+            && readers.iter().all(|reader| count::<W>(reader.load(SeqCst)) == 0)
     }
 
     /// Waits, with the writer word taken, until every word of readers is zero or its participant is gone.
@@ -324,7 +334,7 @@ impl RawRwLock {
         let pristine = if claim == Claim::Clean { PRISTINE } else { 0 };
         self.drain.fetch_or(pristine, Relaxed);
         let mut turn = 0;
-        while readers.iter().any(|reader| reader.load(Relaxed) as u32 != 0) && w.spin(turn) {
+        while readers.iter().any(|reader| count::<W>(reader.load(Relaxed)) != 0) && w.spin(turn) {
             turn += 1;
         }
         loop {
@@ -427,6 +437,13 @@ fn word_of<'a, W: Wait>(readers: &'a [AtomicU64], w: &W) -> &'a AtomicU64 {
     if W::OWNER_IS_THREAD { &readers[0] } else { &readers[(w.me().get() & 1023) as usize] }
 }
 
+/// How many reads a word counts. In scope `threads` all of it is the count, which no number of forgotten guards can
+/// bring to overflow; elsewhere [`enter`] keeps the count from running into the owner.
+#[inline]
+fn count<W: Wait>(word: u64) -> u64 {
+    if W::OWNER_IS_THREAD { word } else { word & u64::from(u32::MAX) }
+}
+
 /// Counts the caller in.
 #[inline]
 fn enter<W: Wait>(mine: &AtomicU64, w: &W) {
@@ -460,7 +477,7 @@ fn enter_first<W: Wait>(mine: &AtomicU64, w: &W) {
 fn has_left<W: Wait>(reader: &AtomicU64, w: &W) -> bool {
     // SeqCst pairs with `enter`, and Acquire (in it) with the Release in `leave`.
     let s = reader.load(SeqCst);
-    if s as u32 == 0 {
+    if count::<W>(s) == 0 {
         return true;
     }
     match Owner::new((s >> 32) as u32) {
