@@ -251,15 +251,12 @@ impl Look<'_> {
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
-        let mut counters = vec![
+        let counters = [
             ("contended", Counter::Contended),
             ("timeouts", Counter::Timeouts),
             ("deaths", Counter::Deaths),
             ("repairs", Counter::Repairs),
         ];
-        if matches!(self.object.kind, Kind::Queue | Kind::ByteQueue) {
-            counters.push(("high water", Counter::HighWater));
-        }
         counters.into_iter().map(|(name, counter)| (name, self.object.counter(counter))).collect()
     }
 
