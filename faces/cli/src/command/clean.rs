@@ -2,6 +2,7 @@
 
 use std::io;
 
+use antiphon::inspect::list_spaces;
 use serde::Serialize;
 
 use crate::args::Format;
@@ -9,6 +10,8 @@ use crate::exit::{Failure, Outcome};
 use crate::output::{Answer, Text, give};
 
 pub(super) fn run(dry_run: bool, format: Format) -> Result<Outcome, Failure> {
+    // Whether there is a place that may be looked into at all.
+    list_spaces()?;
     let spaces = antiphon::inspect::clean(dry_run);
     give(&Cleaned { dry_run, spaces }, format)?;
     Ok(Outcome::Done)

@@ -4,7 +4,7 @@ use std::io;
 
 use antiphon::error::SpaceError;
 use antiphon::inspect::{
-    ObjectInfo, SpaceInfo, base_directory, inspect_object, inspect_space, list_spaces,
+    Counter, ObjectInfo, SpaceInfo, base_directory, inspect_object, inspect_space, list_spaces,
 };
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use super::view::{ObjectView, ParticipantView};
 use crate::address::Address;
 use crate::args::Format;
 use crate::exit::{Failure, Outcome, complain};
-use crate::output::{Answer, Table, Text, bytes, duration, give, since_wall};
+use crate::output::{Answer, NOTHING, Table, Text, bytes, duration, give, since_wall};
 
 pub(super) fn run(space: Option<Address>, format: Format) -> Result<Outcome, Failure> {
     let mut outcome = Outcome::Done;
@@ -43,7 +43,8 @@ struct SpaceLine {
     name: String,
     objects: usize,
     processes: usize,
-    deaths: u32,
+    /// Owners that died holding one of its objects.
+    holders_died: u64,
     size_bytes: u64,
     kept: bool,
     created_unix_ns: u64,
@@ -55,7 +56,6 @@ struct Content {
     path: String,
     kept: bool,
     created_unix_ns: u64,
-    deaths: u32,
     processes: Vec<ParticipantView>,
     objects: Vec<ObjectView>,
 }
@@ -79,7 +79,7 @@ impl SpaceLine {
             name: space.name.clone(),
             objects: objects.len(),
             processes: space.participants.iter().filter(|(_, alive)| *alive).count(),
-            deaths: space.deaths,
+            holders_died: objects.iter().map(|object| object.counter(Counter::Deaths)).sum(),
             size_bytes: objects.iter().map(|object| object.size).sum(),
             kept: space.kept,
             created_unix_ns: space.created,
@@ -96,7 +96,6 @@ impl Content {
             path: base_directory().join(name).display().to_string(),
             kept: space.kept,
             created_unix_ns: space.created,
-            deaths: space.deaths,
             processes: space.participants.iter().map(ParticipantView::new).collect(),
             objects: objects.iter().map(|object| ObjectView::new(&space, object)).collect(),
         })
@@ -123,14 +122,21 @@ impl Answer for Spaces {
         if self.spaces.is_empty() {
             return text.line(format_args!("There are no spaces in {}.", self.directory));
         }
-        let mut table =
-            Table::new(&["SPACE", ">OBJECTS", ">PROCESSES", ">DEATHS", ">SIZE", ">AGE", "STAYS"]);
+        let mut table = Table::new(&[
+            "SPACE",
+            ">OBJECTS",
+            ">PROCESSES",
+            ">DIED HOLDING",
+            ">SIZE",
+            ">AGE",
+            "STAYS",
+        ]);
         for space in &self.spaces {
             table.row([
                 space.name.clone(),
                 space.objects.to_string(),
                 space.processes.to_string(),
-                space.deaths.to_string(),
+                space.holders_died.to_string(),
                 bytes(space.size_bytes),
                 duration(since_wall(space.created_unix_ns)),
                 stays(space.kept).to_owned(),
@@ -167,11 +173,11 @@ impl Content {
             table.row([
                 object.name.clone(),
                 object.kind.name().to_owned(),
-                object.type_name.clone().unwrap_or_else(|| "-".to_owned()),
+                object.type_name.clone().unwrap_or_else(|| NOTHING.to_owned()),
                 object.summary(),
                 object.waiters.len().to_string(),
                 bytes(object.size_bytes),
-                if holders.is_empty() { "-".to_owned() } else { holders.join(", ") },
+                if holders.is_empty() { NOTHING.to_owned() } else { holders.join(", ") },
             ]);
         }
         table.tell(text)

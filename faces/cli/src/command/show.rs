@@ -10,7 +10,7 @@ use super::view::{ObjectView, PartyView};
 use crate::address::ObjectAddress;
 use crate::args::Format;
 use crate::exit::{Failure, Outcome};
-use crate::output::{Answer, Table, Text, bytes, duration, give, since_wall};
+use crate::output::{Answer, NOTHING, Table, Text, bytes, duration, give, since_wall};
 
 pub(super) fn run(address: &ObjectAddress, format: Format) -> Result<Outcome, Failure> {
     let space = inspect_space(&address.space)?;
@@ -60,19 +60,20 @@ impl Shown {
         }
         let mut table =
             Table::new(&[heading, ">PID", ">THREAD", ">COUNT", ">FOR", ">UP TO", "WHERE"]);
+        let counted = parties.iter().any(|party| party.count != 1);
         for party in parties {
             let time = |ns: Option<u64>| optional(ns.map(|ns| duration(Duration::from_nanos(ns))));
             table.row([
                 format!("{}{}", party.who, if party.alive { "" } else { " (dead)" }),
                 party.pid.to_string(),
                 optional(party.thread.map(|thread| thread.to_string())),
-                party.count.to_string(),
+                optional(Some(party.count).filter(|_| counted).map(|count| count.to_string())),
                 time(party.for_ns),
                 time(party.left_ns),
                 optional(party.site.clone()),
             ]);
         }
-        table.tell(text)
+        table.without_empty().tell(text)
     }
 
     fn tell_facts(&self, text: &mut Text) -> io::Result<()> {
@@ -104,7 +105,7 @@ impl Shown {
 }
 
 fn optional(value: Option<String>) -> String {
-    value.unwrap_or_else(|| "-".to_owned())
+    value.unwrap_or_else(|| NOTHING.to_owned())
 }
 
 /// The middle and the end of a histogram in words; nothing if nothing was counted.

@@ -6,7 +6,7 @@ mod table;
 mod text;
 
 pub(crate) use human::{bytes, duration, printable, since_wall};
-pub(crate) use table::Table;
+pub(crate) use table::{NOTHING, Table};
 pub(crate) use text::Text;
 
 use std::io;

@@ -4,6 +4,9 @@ use std::io;
 
 use super::{Text, printable};
 
+/// What stands where there is nothing to say.
+pub(crate) const NOTHING: &str = "-";
+
 /// Rows under headings. Columns that hold numbers are aligned right.
 pub(crate) struct Table {
     columns: Vec<Column>,
@@ -28,6 +31,17 @@ impl Table {
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         assert_eq!(N, self.columns.len(), "a row has as many cells as the table has columns");
         self.rows.push(cells.iter().map(|cell| printable(cell)).collect());
+    }
+
+    /// The same without the columns in which nothing stands, but for the first.
+    pub(crate) fn without_empty(mut self) -> Self {
+        for i in (1..self.columns.len()).rev() {
+            if self.rows.iter().all(|row| row[i] == NOTHING) {
+                self.columns.remove(i);
+                self.rows.iter_mut().for_each(|row| drop(row.remove(i)));
+            }
+        }
+        self
     }
 
     pub(crate) fn tell(&self, text: &mut Text) -> io::Result<()> {
@@ -74,5 +88,14 @@ mod tests {
             lines,
             ["NAME        SIZE  NOTE", "long-name      1", "é          12345  x\u{fffd}[0m"]
         );
+    }
+
+    #[test]
+    fn columns_that_say_nothing_go() {
+        let mut table = Table::new(&["A", "B", "C"]);
+        table.row(["-".into(), "-".into(), "1".into()]);
+        table.row(["-".into(), "-".into(), "-".into()]);
+        let lines: Vec<_> = table.without_empty().lines().collect();
+        assert_eq!(lines, ["A  C", "-  1", "-  -"]);
     }
 }

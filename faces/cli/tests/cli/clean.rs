@@ -1,3 +1,6 @@
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
 use antiphon::Space;
 use antiphon::space::Lifetime;
 
@@ -6,6 +9,17 @@ use crate::support::{Neighbour, Place, Test, ready};
 #[test]
 fn where_nothing_was_left_it_says_so() {
     Test::new().arg("clean").stdout("Nothing was left by the dead.\n").success();
+}
+
+#[test]
+fn a_directory_that_others_may_enter_is_not_trusted() {
+    for args in ["clean", "ls", "ls orders", "rm orders"] {
+        let place = Place::new();
+        fs::create_dir_all(place.spaces().join("orders")).unwrap();
+        fs::set_permissions(place.spaces(), Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(place.spaces().join("orders"), Permissions::from_mode(0o755)).unwrap();
+        place.test().args(args).stderr_has("its permissions let others in").code(1);
+    }
 }
 
 fn open(name: &str, lifetime: Lifetime) -> ! {

@@ -24,11 +24,12 @@ fn who_died_is_named_and_the_next_goes_on() {
         let found = output.stdout.lines().find(|line| line.contains(part));
         found.unwrap_or_else(|| panic!("no line with \"{part}\" in\n{}", output.stdout))
     };
-    let pid = line("moves 30 coins").split_whitespace().nth(1).unwrap();
-    let death = line("died holding it");
-    assert!(death.contains(&format!("mover (pid {pid}, thread {pid})")), "{death}");
-    assert!(death.contains("for at least") && death.contains("owner_death.rs:"), "{death}");
-    assert_eq!(line("Everybody goes on"), "Everybody goes on: 100 coins.");
+    let pid = line("takes 30 coins").split_whitespace().nth(1).unwrap();
+    assert!(line("is in the way").contains("mover, for "));
+    assert_eq!(line("who died").trim(), format!("who died      mover (pid {pid}, thread {pid})"));
+    assert!(line("held for").ends_with("at least"));
+    assert!(line("acquired at").contains("owner_death.rs:"));
+    assert_eq!(line("Everybody goes on"), "Everybody goes on. Coins: 100");
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! A process is killed while it holds the lock, and the next one goes on.
 
+use std::io;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use antiphon::error::{LockError, TimedLockError};
+use antiphon::error::{LockError, TimedLockError, Timeout};
 use antiphon::space::{Event, Mutex};
-use antiphon::{Space, process};
+use antiphon::{Death, Space, process};
 
 use crate::exit::Failure;
-use crate::output::Text;
+use crate::output::{Text, duration};
 
 /// Coins in two purses: 100 together, whenever the lock is free.
 type Purses = [u64; 2];
@@ -29,17 +30,26 @@ pub(super) fn run(space: &Space, text: &mut Text) -> Result<(), Failure> {
         .map_err(|error| error.to_string())?;
     halfway.wait_timeout(NAP).map_err(|error| error.to_string())?;
     text.line(format_args!(
-        "Process {} moves {COINS} coins from one purse to another, under a lock.",
+        "Process {} takes {COINS} coins from one purse, to put them into another, under a lock.",
         mover.pid()
     ))?;
-    if let Err(TimedLockError::TimedOut(timeout)) = purses.lock_timeout(PATIENCE) {
-        text.line(format_args!("Who is next asks what takes so long: {timeout}."))?;
+    if let Err(TimedLockError::TimedOut(Timeout { holder: Some(holder), .. })) =
+        purses.lock_timeout(PATIENCE)
+    {
+        let held = duration(holder.held.unwrap_or_default());
+        text.line(format_args!(
+            "Who waits no longer than {} is told who is in the way: {}, for {held} at least.",
+            duration(PATIENCE),
+            holder.who
+        ))?;
     }
     mover.kill().map_err(|error| format!("the process cannot be killed: {error}"))?;
-    text.line("The process is killed halfway.")?;
+    let killed = Instant::now();
     match purses.lock() {
         Err(LockError::OwnerDied(mut purses, death)) => {
-            text.line(format_args!("Who is next gets the lock, and is told: {death}."))?;
+            let after = duration(killed.elapsed());
+            text.line(format_args!("It is killed halfway. The next has the lock {after} later:"))?;
+            tell(&death, text)?;
             let coins: u64 = purses.iter().sum();
             text.line(format_args!("It finds {coins} coins where 100 must be, and repairs that."))?;
             *purses = PURSES;
@@ -49,10 +59,22 @@ pub(super) fn run(space: &Space, text: &mut Text) -> Result<(), Failure> {
         Err(error) => return Err(error.to_string().into()),
     }
     let purses = purses.lock().map_err(|error| error.to_string())?;
-    let coins: u64 = purses.iter().sum();
-    text.line(format_args!("Everybody goes on: {coins} coins."))?;
+    text.line(format_args!("Everybody goes on. Coins: {}", purses.iter().sum::<u64>()))?;
     // How it ended is known; this buries it.
     let _ = mover.join();
+    Ok(())
+}
+
+/// Who died, since when it held the lock, and where.
+fn tell(death: &Death, text: &mut Text) -> io::Result<()> {
+    let Death { who, pid, thread, .. } = death;
+    text.line(format_args!("    who died      {who} (pid {pid}, thread {thread})"))?;
+    if let Some(held) = death.held {
+        text.line(format_args!("    held for      {} at least", duration(held)))?;
+    }
+    if let Some(site) = &death.site {
+        text.line(format_args!("    acquired at   {site}"))?;
+    }
     Ok(())
 }
 

@@ -35,33 +35,33 @@ impl Message {
 
 /// Cuts a table into messages.
 pub(super) fn messages(worker: u32, table: Table) -> impl Iterator<Item = Message> {
-    let mut entries = table.into_iter().peekable();
-    let mut long: Option<(String, u64)> = None;
+    let mut entries = table.into_iter();
+    let mut next = entries.next();
     std::iter::from_fn(move || {
-        if let Some((word, count)) = long.take_if(|(word, _)| word.len() + ENTRY > LIMIT) {
-            let (text, rest) = word.split_at(word.floor_char_boundary(LIMIT));
-            let message = Message::Beginning { worker, text: text.to_owned() };
-            long = Some((rest.to_owned(), count));
-            return Some(message);
-        }
-        let mut counts: Vec<_> = long.take().into_iter().collect();
-        let mut size: usize = counts.iter().map(|(word, _)| word.len() + ENTRY).sum();
-        while let Some((word, _)) = entries.peek() {
-            size += word.len() + ENTRY;
-            if size > LIMIT {
+        let mut counts = Vec::new();
+        let mut room = LIMIT;
+        while let Some((mut word, count)) = next.take() {
+            let size = word.len() + ENTRY;
+            if size <= room {
+                room -= size;
+                counts.push((word, count));
+                next = entries.next();
+            } else if counts.is_empty() {
+                // Too long for any message. The rest of it begins the next.
+                next = Some((word.split_off(boundary(&word)), count));
+                return Some(Message::Beginning { worker, text: word });
+            } else {
+                next = Some((word, count));
                 break;
             }
-            counts.extend(entries.next());
         }
-        if counts.is_empty() {
-            // Either the end, or a word too long for a message.
-            let (word, count) = entries.next()?;
-            let (text, rest) = word.split_at(word.floor_char_boundary(LIMIT));
-            long = Some((rest.to_owned(), count));
-            return Some(Message::Beginning { worker, text: text.to_owned() });
-        }
-        Some(Message::Counts { worker, counts })
+        (!counts.is_empty()).then_some(Message::Counts { worker, counts })
     })
+}
+
+/// The last place before the limit where a word may be cut.
+fn boundary(word: &str) -> usize {
+    (0..=LIMIT).rev().find(|at| word.is_char_boundary(*at)).unwrap_or(0)
 }
 
 /// Puts tables together again.

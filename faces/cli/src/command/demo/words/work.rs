@@ -44,21 +44,17 @@ fn count(job: &Job, path: &Path, buffer: &mut [u8]) -> io::Result<Counter> {
     let _permit = job.open_files.acquire();
     let mut file = File::open(path)?;
     let mut counter = Counter::default();
-    let mut bytes = 0;
     while !job.is_stopped() {
-        let read = match file.read(buffer) {
+        match file.read(buffer) {
             Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => {
-                job.totals().bytes += bytes;
-                return Err(error);
+            Ok(read) => {
+                counter.feed(&buffer[..read]);
+                job.totals().bytes += read as u64;
             }
-        };
-        counter.feed(&buffer[..read]);
-        bytes += read as u64;
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
-    job.totals().bytes += bytes;
     Ok(counter)
 }
 
