@@ -172,6 +172,15 @@ pub(crate) enum State {
     Free = 0,
     Alive = 1,
     Dead = 2,
+    /// On its way from alive to free; there until its byte is unlocked, like one alive.
+    Leaving = 3,
+}
+
+impl State {
+    /// Does the byte decide whether this participant is there?
+    pub(crate) fn is_there(self) -> bool {
+        matches!(self, Self::Alive | Self::Leaving)
+    }
 }
 
 /// A participant as shown.
@@ -260,12 +269,15 @@ impl Participant {
         self.state.store(generation << 2 | state as u32, Release);
     }
 
-    /// Alive to dead, once.
-    pub(crate) fn bury(&self, generation: u32, now: u64) -> bool {
+    /// Alive to dead, or leaving to free, unless somebody was faster.
+    pub(crate) fn bury(&self, generation: u32, now: u64) {
         self.died.store(now, Relaxed);
-        let alive = generation << 2 | State::Alive as u32;
-        let dead = generation << 2 | State::Dead as u32;
-        self.state.compare_exchange(alive, dead, Release, Relaxed).is_ok()
+        for (from, to) in [(State::Alive, State::Dead), (State::Leaving, State::Free)] {
+            let [from, to] = [from, to].map(|state| generation << 2 | state as u32);
+            if self.state.compare_exchange(from, to, Release, Relaxed).is_ok() {
+                return;
+            }
+        }
     }
 
     pub(crate) fn write(&self, pid: u32, start: u64, wall: u64, label: &str, program: &str) {
@@ -292,14 +304,15 @@ impl Participant {
     }
 
     pub(crate) fn describe(&self, index: u32) -> ParticipantInfo {
-        let (generation, _) = self.state();
+        let (generation, state) = self.state();
         ParticipantInfo {
             owner: owner(index, generation),
             pid: self.pid.load(Relaxed),
             label: read_text(&self.label),
             program: read_text(&self.program),
             attached: self.attached.load(Relaxed),
-            died: Some(self.died.load(Relaxed)).filter(|d| *d != 0),
+            // One who was late to bury the line's last owner may have left a time in the line of a living one.
+            died: (state == State::Dead).then(|| self.died.load(Relaxed)),
         }
     }
 }
@@ -308,6 +321,7 @@ fn decode(word: u32) -> (u32, State) {
     let state = match word & 3 {
         1 => State::Alive,
         2 => State::Dead,
+        3 => State::Leaving,
         _ => State::Free,
     };
     (word >> 2 & GENERATION_MASK, state)

@@ -288,23 +288,40 @@ type Joined = (Box<Registration>, [u8; 16]);
 fn join(space: &Private, file: OwnedFd, label: &str) -> Result<Option<Joined>, Error> {
     let path = space.join(CONTROL);
     lock_registry(&file).map_err(Error::system("lock", &path))?;
-    let stat = directory::stat(&file).map_err(Error::system("examine", &path))?;
+    match current(space, &file, &path) {
+        Ok(Some((fixed, storage))) => {
+            let registration = Registration::attach(storage, fixed.participants(), file, label)?;
+            unlock_registry(registration.file());
+            Ok(Some((registration, fixed.space)))
+        }
+        none => {
+            unlock_registry(&file);
+            none.map(|_| None)
+        }
+    }
+}
+
+/// Maps the control segment, unless it was removed, by others or here. The caller holds the registry lock.
+fn current(
+    space: &Private,
+    file: &OwnedFd,
+    path: &Path,
+) -> Result<Option<(ControlFixed, Storage)>, Error> {
+    let stat = directory::stat(file).map_err(Error::system("examine", path))?;
     if stat.links == 0 {
         return Ok(None);
     }
-    let (fixed, storage) = map_control(&file, &path)?;
+    let (fixed, storage) = map_control(file, path)?;
     let stale = fixed.boot() != boot() || (was_used(&storage) && !fixed.kept());
-    if stale && !is_inhabited(&file, fixed.participants()).unwrap_or(true) {
+    if stale && !is_inhabited(file, fixed.participants()).unwrap_or(true) {
         remove_all(space);
         return Ok(None);
     }
-    let registration = Registration::attach(storage, fixed.participants(), file, label)?;
-    unlock_registry(registration.file());
-    Ok(Some((registration, fixed.space)))
+    Ok(Some((fixed, storage)))
 }
 
 /// Has anybody ever taken part? A control segment that was just linked awaits its first participant.
-pub(crate) fn was_used(storage: &Storage) -> bool {
+fn was_used(storage: &Storage) -> bool {
     // SAFETY: `map_control` checked the length; the live part may be any bytes.
     let control: &Control = unsafe { storage.base().cast().as_ref() };
     control.next().load(Relaxed) != 0

@@ -2,7 +2,9 @@
 //!
 //! The truth is a byte lock of the control segment, held through an open file description of the participant's own: the
 //! kernel releases it when the process ends, however it ends. The participant's line says the rest. A participant is
-//! gone when its line has moved on to another generation, says free or dead, or says alive while its byte is unlocked.
+//! gone when its line has moved on to another generation, says free or dead, or says alive or leaving while its byte is
+//! unlocked. Nobody locks the byte of a line that still says so, and the line is read again after the byte: so who is
+//! found to be there was there at an instant after the finder took the epoch, and its end will move it.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -45,8 +47,7 @@ pub struct Registration {
     sites: SiteCache,
 }
 
-/// Registrations that a forked child has to renew. More than that many spaces at once: the later ones' children count as
-/// gone until they open the space themselves.
+/// Registrations that a forked child has to renew.
 static REGISTERED: [AtomicPtr<Registration>; 256] =
     [const { AtomicPtr::new(ptr::null_mut()) }; 256];
 static ON_FORK: Once = Once::new();
@@ -91,6 +92,14 @@ impl Registration {
         let this = Box::new(Self::unattached(storage, participants, file.as_raw_fd()));
         // From here on `Drop` closes it.
         std::mem::forget(file);
+        // Before a byte is locked: a child forked meanwhile must not keep it locked.
+        if !this.remember() {
+            return Err(Error::BadParameter {
+                what: "the number of spaces that a process shares with others at once",
+                rule: format!("at most {}", REGISTERED.len()),
+                found: "one more".to_owned(),
+            });
+        }
         let Some((slot, generation)) =
             this.claim().map_err(Error::system("lock", "the control segment"))?
         else {
@@ -101,7 +110,6 @@ impl Registration {
         let program = process::name(pid).unwrap_or_default();
         this.slots()[slot as usize].write(pid, start, clock::wall(), label, &program);
         this.publish(slot, generation);
-        this.remember();
         Ok(this)
     }
 
@@ -110,21 +118,24 @@ impl Registration {
         let start = self.control().next().fetch_add(1, Relaxed);
         for i in 0..self.participants {
             let slot = start.wrapping_add(i) % self.participants;
-            let line = &self.slots()[slot as usize];
-            if line.state().1 == State::Alive
-                && descriptor::byte_is_locked(self.file(), LOCKS + u64::from(slot))?
-            {
-                continue;
-            }
-            if !descriptor::lock_byte(self.file(), LOCKS + u64::from(slot))? {
-                continue;
-            }
-            // Again, now that nobody else can take it: forked children claim without the registry lock, and one may have
-            // come and died since.
+            let (line, byte) = (&self.slots()[slot as usize], LOCKS + u64::from(slot));
             let (seen, state) = line.state();
-            if state == State::Alive {
-                // It died and nobody has noticed: its things must be released under its own name first.
+            if state.is_there() {
+                if descriptor::byte_is_locked(self.file(), byte)? {
+                    continue;
+                }
+                // It ended and nobody has noticed. Its line must say so before its byte is locked again: by the byte it is
+                // judged.
                 self.bury(slot, seen);
+            }
+            if !descriptor::lock_byte(self.file(), byte)? {
+                continue;
+            }
+            // Forked children claim without the registry lock: one that came and died since is left to the next who looks.
+            let (seen, state) = line.state();
+            if state.is_there() {
+                descriptor::unlock_byte(self.file(), byte)?;
+                continue;
             }
             return Ok(Some((slot, following(seen))));
         }
@@ -136,15 +147,16 @@ impl Registration {
         self.me.store(owner(slot, generation).get(), Relaxed);
     }
 
-    fn remember(&self) {
+    /// Has forked children renew this registration. False: there is no room.
+    fn remember(&self) -> bool {
         ON_FORK.call_once(|| {
             // Without it a child would keep its parent's byte locked: the parent would never be seen to die.
             fork::on_fork_child(renew_all).expect("a process has room for a fork handler");
         });
         let this = ptr::from_ref(self).cast_mut();
-        let _ = REGISTERED
+        REGISTERED
             .iter()
-            .any(|entry| entry.compare_exchange(ptr::null_mut(), this, AcqRel, Relaxed).is_ok());
+            .any(|entry| entry.compare_exchange(ptr::null_mut(), this, AcqRel, Relaxed).is_ok())
     }
 
     /// In a forked child: become a participant of one's own. Nothing that the parent holds is ours.
@@ -157,12 +169,13 @@ impl Registration {
         // SAFETY: `inherited` was ours, and nobody else in this child has its number.
         drop(unsafe { OwnedFd::from_raw_fd(inherited) });
         if let Ok(Some((slot, generation))) = self.claim() {
-            let line = &self.slots()[slot as usize];
-            line.write_forked(
-                &self.slots()[index(parent) as usize],
-                std::process::id(),
-                clock::wall(),
-            );
+            let (line, pid, wall) =
+                (&self.slots()[slot as usize], std::process::id(), clock::wall());
+            match self.slots().get(index(parent) as usize) {
+                Some(parent) => line.write_forked(parent, pid, wall),
+                // The parent has no line: it was about to join or leave, or found no free one when it was forked itself.
+                None => line.write(pid, 0, wall, "", ""),
+            }
             self.publish(slot, generation);
         }
     }
@@ -187,7 +200,11 @@ impl Registration {
         }
         let slot = index(owner);
         let Some(line) = self.slots().get(slot as usize) else { return true };
-        if line.state() != (generation(owner), State::Alive) {
+        let is_there = || {
+            let (generation_now, state) = line.state();
+            generation_now == generation(owner) && state.is_there()
+        };
+        if !is_there() {
             return true;
         }
         if !self.is_shared() {
@@ -198,8 +215,10 @@ impl Registration {
                 self.bury(slot, generation(owner));
                 true
             }
+            // Perhaps by the next participant on this line.
+            Ok(true) => !is_there(),
             // A refusal by the kernel proves nothing: nobody is robbed on a doubt.
-            Ok(true) | Err(_) => false,
+            Err(_) => false,
         }
     }
 
@@ -209,7 +228,7 @@ impl Registration {
         line.is_some_and(|line| line.state() == (generation(owner), State::Free))
     }
 
-    /// Marks a death. Each step may be the last of the one who does it: the epoch moves first, so whoever finds the
+    /// Marks an end. Each step may be the last of the one who does it: the epoch moves first, so whoever finds the
     /// slot dead finds it moved; a sleeper that misses the wake sees it at the end of its slice.
     fn bury(&self, slot: u32, generation: u32) {
         self.control().epoch().fetch_add(1, AcqRel);
@@ -247,7 +266,7 @@ impl Registration {
     pub fn look_now(&self) {
         for slot in 0..self.participants {
             let (generation, state) = self.slots()[slot as usize].state();
-            if state == State::Alive {
+            if state.is_there() {
                 self.is_gone(owner(slot, generation));
             }
         }
@@ -309,11 +328,11 @@ impl Registration {
         if me == orphan() || !self.is_shared() {
             return;
         }
-        self.control().epoch().fetch_add(1, AcqRel);
-        self.slots()[index(me) as usize].publish(generation(me), State::Free);
+        self.slots()[index(me) as usize].publish(generation(me), State::Leaving);
         self.me.store(orphan().get(), Relaxed);
+        // From here on others find us gone; should we die before the line says so, they complete it.
         let _ = descriptor::unlock_byte(self.file(), LOCKS + u64::from(index(me)));
-        futex::wake(self.control().epoch(), ALL, Visibility::Shared);
+        self.bury(index(me), generation(me));
     }
 
     fn forget(&self) {
@@ -348,6 +367,8 @@ impl Drop for Registration {
         self.leave();
         let file = *self.file.get_mut();
         if file >= 0 {
+            // Not left to the closing: a child forked just now keeps the description open.
+            unlock_registry(self.file());
             // SAFETY: it is ours since `attach` or `renew`.
             drop(unsafe { OwnedFd::from_raw_fd(file) });
         }
@@ -364,9 +385,16 @@ fn renew_all() {
     }
 }
 
-/// Waits for the lock that serialises joining, leaving and cleaning. Held until `unlock_registry` or until `file` is closed.
+/// Waits for the lock that serialises joining, leaving and cleaning. To be released by `unlock_registry`: a child forked
+/// meanwhile keeps the description open, and with it a lock that is not released.
 pub(crate) fn lock_registry(file: impl AsFd) -> io::Result<()> {
-    descriptor::wait_byte(file, REGISTRY)
+    loop {
+        match descriptor::wait_byte(&file, REGISTRY) {
+            // A signal's handler has run.
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
 }
 
 pub(crate) fn try_lock_registry(file: impl AsFd) -> io::Result<bool> {

@@ -7,11 +7,11 @@ use std::path::Path;
 use antiphon_sys::descriptor::Access;
 use antiphon_sys::directory;
 
-use crate::directory::{CONTROL, boot, map_control, was_used};
+use crate::directory::{CONTROL, boot, map_control};
 use crate::error::Error;
 use crate::inspect::open;
 use crate::name::check_name;
-use crate::participant::{is_inhabited, lock_registry, try_lock_registry};
+use crate::participant::{is_inhabited, lock_registry, try_lock_registry, unlock_registry};
 use crate::private::{Private, base_directory};
 
 /// Removes everything in a space's directory, the control segment last: until then openers find it and wait for us.
@@ -42,8 +42,9 @@ fn sweep_one(path: &Path, dry: bool) -> bool {
         let empty = space.names().is_ok_and(|names| names.is_empty());
         return empty && (dry || fs::remove_dir(path).is_ok());
     };
-    let Ok((fixed, storage)) = map_control(&file, path) else { return false };
-    let stale = fixed.boot() != boot() || (!fixed.kept() && was_used(&storage));
+    let Ok((fixed, _)) = map_control(&file, path) else { return false };
+    // Also one that nobody has joined yet: its creator may have died, and one that lives begins again.
+    let stale = fixed.boot() != boot() || !fixed.kept();
     if !stale || !try_lock_registry(&file).unwrap_or(false) {
         return false;
     }
@@ -52,6 +53,7 @@ fn sweep_one(path: &Path, dry: bool) -> bool {
     if dead && !dry {
         remove_all(&space);
     }
+    unlock_registry(&file);
     dead
 }
 
@@ -87,6 +89,9 @@ pub fn remove_space(name: &str) -> Result<(), Error> {
         lock_registry(file).map_err(Error::system("lock", space.join(CONTROL)))?;
     }
     remove_all(&space);
+    if let Ok(file) = &control {
+        unlock_registry(file);
+    }
     if path.exists() {
         let source = io::Error::other("it has come into use again");
         return Err(Error::System { doing: "remove", path, source });
