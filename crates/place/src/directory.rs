@@ -448,7 +448,8 @@ fn local_object(
         let file = memory::memfd(c"antiphon", len as u64, true).map_err(|e| no_room(e, path))?;
         return create_object(file, path, name, spec, origin, true, init);
     }
-    let storage = Storage::Heap(Heap::new(len));
+    let none = || Error::system("reserve memory for", path)(io::ErrorKind::OutOfMemory.into());
+    let storage = Storage::Heap(Heap::new(len).ok_or_else(none)?);
     let object = Object::new(storage, Fixed::new(spec, origin), spec.kind, name, None);
     init(object.body());
     Ok(object)

@@ -60,7 +60,7 @@ unsafe impl Sync for Registration {}
 impl Registration {
     /// A space on the heap: one participant, this process.
     pub fn local() -> Box<Self> {
-        let storage = Storage::Heap(Heap::new(Control::size(1)));
+        let storage = Storage::Heap(Heap::new(Control::size(1)).expect("memory for a space"));
         let this = Self::unattached(storage, 1, -1);
         let me = owner(0, 1);
         this.slots()[0].publish(1, State::Alive);

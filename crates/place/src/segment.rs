@@ -1,6 +1,6 @@
 //! Bytes that hold an object: a mapped file, an unnamed file, or the heap.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 
@@ -30,12 +30,12 @@ unsafe impl Send for Heap {}
 unsafe impl Sync for Heap {}
 
 impl Heap {
-    pub(crate) fn new(len: usize) -> Self {
-        let layout = Layout::from_size_align(len.max(1), 128).expect("a segment's size is checked");
+    /// `None`: there is not that much.
+    pub(crate) fn new(len: usize) -> Option<Self> {
+        let layout = Layout::from_size_align(len.max(1), 128).ok()?;
         // SAFETY: the layout's size is not zero.
         let base = unsafe { alloc_zeroed(layout) };
-        let Some(base) = NonNull::new(base) else { handle_alloc_error(layout) };
-        Self { base, layout }
+        Some(Self { base: NonNull::new(base)?, layout })
     }
 }
 
