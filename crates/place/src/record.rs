@@ -36,7 +36,8 @@ impl Record {
     #[inline]
     pub fn begin(&self, thread: u32, site: SiteId) -> u64 {
         // Plain stores suffice: only the holder writes these, and the lock orders holders.
-        let token = self.acquired.load(Relaxed) + 1;
+        // Wrapping, since a peer may have written anything there.
+        let token = self.acquired.load(Relaxed).wrapping_add(1);
         self.acquired.store(token, Relaxed);
         self.who.store(u64::from(thread) | u64::from(site.0) << 32, Relaxed);
         token
