@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 use antiphon_sys::directory::{self, Stat};
 use antiphon_sys::memory::ReserveError;
@@ -18,7 +18,8 @@ use crate::error::Error;
 pub fn base_directory() -> PathBuf {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(dir) = set("ANTIPHON_DIR") {
-        return dir;
+        // It stays the same directory when the process changes its own.
+        return absolute(&dir).unwrap_or(dir);
     }
     if let Some(dir) = set("XDG_RUNTIME_DIR") {
         let on_tmpfs = directory::Directory::open(&dir).and_then(|d| directory::is_tmpfs(&d));
@@ -116,7 +117,7 @@ pub(crate) fn check_private(path: &Path, stat: &Stat) -> Result<(), Error> {
         return insecure("it belongs to another user");
     }
     if stat.mode & 0o077 != 0 {
-        return insecure("its permissions let others in");
+        return insecure("its permissions let others in, which chmod go= ends");
     }
     Ok(())
 }
