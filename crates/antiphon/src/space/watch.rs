@@ -66,21 +66,19 @@ impl Watcher {
 
 /// Until stopped: sleep for news, then look until it has settled.
 fn run(watch: &Watch, look: &Look) {
-    let mut closed = false;
-    while let Ok(Outcome::News) =
-        watch.wait(None, |news| closed |= news.closed || news.file.is_none())
-    {
-        if !std::mem::take(&mut closed) {
-            continue;
+    let mut pauses = [].iter();
+    let mut next = None;
+    loop {
+        let mut closed = false;
+        match watch.wait(next, |news| closed |= news.closed) {
+            Ok(Outcome::Stopped) | Err(_) => return,
+            Ok(Outcome::News) if !closed => continue,
+            // Each close is given all the time to settle.
+            Ok(Outcome::News) => pauses = SETTLE.iter(),
+            Ok(Outcome::TimedOut) => {}
         }
         look.look();
-        for pause in SETTLE {
-            // More news restarts the looking; being stopped ends it.
-            match watch.wait(Some(deadline_after(pause)), |news| closed |= news.closed) {
-                Ok(Outcome::Stopped) | Err(_) => return,
-                Ok(_) => look.look(),
-            }
-        }
+        next = pauses.next().map(|pause| deadline_after(*pause));
     }
 }
 
