@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::Location;
 use std::ptr::NonNull;
 
+use antiphon_core::owner::Owner;
 use antiphon_core::sync::RawOnce;
 use antiphon_core::sync::once::Turn;
 use antiphon_core::wait::Wait;
@@ -97,11 +98,14 @@ impl Once {
             Ok(Turn::Yours(gone)) => {
                 let death = gone.map(|gone| self.entry.bury(gone, Some(record), None));
                 record.begin(thread::token(), site);
-                let unfinished = GiveUp(self);
+                let unfinished = GiveUp { once: self, owner: noted.me() };
                 f(death.as_deref());
-                std::mem::forget(unfinished);
-                record.end();
-                raw.finish(&noted);
+                // A child that `f` has forked comes by here too, but it is its parent's turn.
+                if unfinished.is_ours() {
+                    std::mem::forget(unfinished);
+                    record.end();
+                    raw.finish(&noted);
+                }
                 Ok(())
             }
             Err(_) => Err(WouldDeadlock),
@@ -120,12 +124,23 @@ impl Once {
 }
 
 /// Leaves it to the next when the function unwinds.
-struct GiveUp<'a>(&'a Once);
+struct GiveUp<'a> {
+    once: &'a Once,
+    owner: Owner,
+}
+
+impl GiveUp<'_> {
+    fn is_ours(&self) -> bool {
+        self.owner == self.once.entry.wait().me()
+    }
+}
 
 impl Drop for GiveUp<'_> {
     fn drop(&mut self) {
-        self.0.line().record.end();
-        self.0.line().raw.give_up(&self.0.entry.wait());
+        if self.is_ours() {
+            self.once.line().record.end();
+            self.once.line().raw.give_up(&self.once.entry.wait());
+        }
     }
 }
 

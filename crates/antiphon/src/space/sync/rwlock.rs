@@ -409,8 +409,11 @@ impl<'a, T> RwLockWriteGuard<'a, T> {
     pub fn downgrade(self) -> RwLockReadGuard<'a, T> {
         let (lock, owner, residue) = (self.lock, self.owner, self.residue);
         std::mem::forget(self);
-        lock.line().record.end();
-        lock.line().raw.downgrade(lock.readers(), &lock.entry.wait(), residue);
+        // In a forked child the lock is its parent's.
+        if owner == lock.entry.wait().me() {
+            lock.line().record.end();
+            lock.line().raw.downgrade(lock.readers(), &lock.entry.wait(), residue);
+        }
         RwLockReadGuard { lock, owner, _not_send: PhantomData }
     }
 }
