@@ -4,6 +4,7 @@
 //! or, for anonymous ones, descriptors that a child process inherits. Deserializing opens it there.
 
 use antiphon_place::{Error, Spec};
+use antiphon_sys::descriptor::{Access, reopen};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use super::entry::Entry;
@@ -34,7 +35,11 @@ struct Handle {
 impl Handle {
     fn of(entry: &Entry) -> std::io::Result<Self> {
         let files = match (entry.space.registration.descriptor(), entry.object.file()) {
-            (Some(control), Some(object)) => Some((inherit(control)?, inherit(object)?)),
+            (Some(control), Some(object)) => {
+                // A description of its own: who inherits ours keeps our byte locked, and us alive beyond our death.
+                let control = reopen(control, Access::ReadWrite)?;
+                Some((inherit(control)?, inherit(object)?))
+            }
             _ => None,
         };
         Ok(Self {
