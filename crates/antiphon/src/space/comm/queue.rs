@@ -81,7 +81,8 @@ impl<T: Plain> Openable for Queue<T> {
             found: capacity.to_string(),
         };
         let cells = shape(capacity).ok_or_else(bad)?.cells() as usize;
-        let len = cells.checked_mul(size_of::<T>()).ok_or_else(bad)?;
+        let len = cells.checked_mul(size_of::<T>()).filter(|len| i64::try_from(*len).is_ok());
+        let len = len.ok_or_else(bad)?;
         Ok(spec::<T>(Kind::Queue, param("capacity", capacity), ITEMS + len))
     }
 
