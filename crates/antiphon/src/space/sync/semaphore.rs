@@ -164,6 +164,7 @@ impl Semaphore {
     /// When `n` is more than can be taken at once (255), or more than the semaphore can ever have.
     #[track_caller]
     pub fn acquire_many(&self, n: u64) -> Permit<'_> {
+        self.check(n);
         match self.acquire_until(n, Location::caller(), || None) {
             Ok(permit) => permit,
             Err(_) => unreachable!("a wait without a deadline does not time out"),
@@ -180,6 +181,7 @@ impl Semaphore {
     /// # Panics
     /// As [`acquire_many`](Self::acquire_many).
     pub fn try_acquire_many(&self, n: u64) -> Option<Permit<'_>> {
+        self.check(n);
         self.raw().try_acquire(n, self.held(), &self.entry.wait()).then(|| self.permit(n))
     }
 
@@ -214,6 +216,12 @@ impl Semaphore {
             Ok(()) => Ok(self.permit(n)),
             Err(_) => Err(self.entry.timeout(&noted, None)),
         }
+    }
+
+    /// More than the bound will never be there, and the wait for them would be for ever.
+    fn check(&self, n: u64) {
+        let most = self.bound.max(1);
+        assert!(n <= most, "{n} permits of a semaphore that never has more than {}", self.bound);
     }
 
     fn permit(&self, n: u64) -> Permit<'_> {
