@@ -23,7 +23,7 @@ use crate::space::handle::{Openable, handle};
 use crate::space::plain::Plain;
 
 /// A mutex that the thread that holds it may lock again; as many guards, as many locks. Its guards share the value, so
-/// change it through atomics, or use it as a lock only.
+/// it stays as it was created: what the lock protects lies elsewhere.
 ///
 /// What happens when a holder's process ends is as with [`Mutex`](super::Mutex).
 pub struct ReentrantMutex<T> {
