@@ -9,7 +9,7 @@
 //! - A duplicate (from `dup`, `fork` or another process that was sent the descriptor) shares the lock and keeps it. Who
 //!   wants a lock of its own calls [`reopen`]; a forked child closes what it inherited.
 
-use std::io;
+use std::io::{self, Write};
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
@@ -104,10 +104,12 @@ pub fn path_of(fd: impl AsFd) -> String {
 /// # Errors
 /// When the file's mode forbids `access`, or `/proc` is not mounted.
 pub fn reopen(fd: impl AsFd, access: Access) -> io::Result<OwnedFd> {
-    let path = crate::directory::c_string(path_of(fd))?;
+    // Not on the heap: a forked child, which must not allocate, reopens what it inherited.
+    let mut path = [0; 32];
+    write!(&mut path[..31], "/proc/self/fd/{}", fd.as_fd().as_raw_fd())?;
     let flags = access.open_flag() | libc::O_CLOEXEC;
     // SAFETY: the path ends in a zero byte; the descriptor that comes back is nobody else's.
-    unsafe { check(libc::open(path.as_ptr(), flags)).map(|fd| OwnedFd::from_raw_fd(fd)) }
+    unsafe { check(libc::open(path.as_ptr().cast(), flags)).map(|fd| OwnedFd::from_raw_fd(fd)) }
 }
 
 /// Whether `fd` stays open in a program that this process executes.
