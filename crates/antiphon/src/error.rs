@@ -174,6 +174,26 @@ macro_rules! lock_error {
         }
     };
 }
+impl<G> TimedLockError<G> {
+    /// The error of the same operation without a deadline.
+    pub(crate) fn untimed(self) -> LockError<G> {
+        match self {
+            Self::WouldDeadlock | Self::TimedOut(_) => LockError::WouldDeadlock,
+            Self::Poisoned(guard) => LockError::Poisoned(guard),
+            Self::OwnerDied(guard, death) => LockError::OwnerDied(guard, death),
+        }
+    }
+
+    /// The error of the same operation without waiting.
+    pub(crate) fn unwaited(self) -> TryLockError<G> {
+        match self {
+            Self::WouldDeadlock | Self::TimedOut(_) => TryLockError::WouldBlock,
+            Self::Poisoned(guard) => TryLockError::Poisoned(guard),
+            Self::OwnerDied(guard, death) => TryLockError::OwnerDied(guard, death),
+        }
+    }
+}
+
 lock_error!(LockError { WouldDeadlock } {});
 lock_error!(TryLockError { WouldBlock } {});
 lock_error!(TimedLockError { WouldDeadlock } { TimedOut });

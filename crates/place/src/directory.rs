@@ -43,6 +43,7 @@ pub enum Lifetime {
 pub struct Directory {
     place: Place,
     space: [u8; 16],
+    kept: bool,
 }
 
 #[derive(Debug)]
@@ -57,7 +58,7 @@ impl Directory {
     /// A space of this process only, on its heap.
     pub fn heap() -> (Self, Box<Registration>) {
         let place = Place::Local { objects: Mutex::default(), files: false };
-        (Self { place, space: [0; 16] }, Registration::local())
+        (Self { place, space: [0; 16], kept: false }, Registration::local())
     }
 
     /// A space without a name: its control segment is an unnamed file.
@@ -90,7 +91,7 @@ impl Directory {
         let registration = Registration::attach(storage, fixed.participants(), file, label)?;
         unlock_registry(registration.file());
         let place = Place::Local { objects: Mutex::default(), files: true };
-        Ok((Self { place, space: fixed.space }, registration))
+        Ok((Self { place, space: fixed.space, kept: false }, registration))
     }
 
     /// Opens or creates the named space, and takes part in it.
@@ -115,8 +116,9 @@ impl Directory {
             let Some(file) = open_or_create_control(&space, participants, lifetime)? else {
                 continue;
             };
-            if let Some((registration, id)) = join(&space, file, label)? {
-                return Ok((Self { place: Place::Named(space), space: id }, registration));
+            if let Some((registration, fixed)) = join(&space, file, label)? {
+                let (space, kept) = (Place::Named(space), fixed.kept());
+                return Ok((Self { place: space, space: fixed.space, kept }, registration));
             }
         }
         Err(restless(&base.join(name)))
@@ -237,12 +239,10 @@ impl Directory {
         if let Place::Named(space) = &self.place
             && lock_registry(registration.file()).is_ok()
         {
-            let fixed = read_fixed::<ControlFixed>(registration.file());
-            let kept = fixed.is_none_or(|fixed| fixed.kept());
             let linked = directory::stat(registration.file()).is_ok_and(|stat| stat.links > 0);
             let last = registration.is_last();
             registration.leave();
-            if last && linked && !kept {
+            if last && linked && !self.kept {
                 remove_all(space);
             }
             unlock_registry(registration.file());
@@ -281,8 +281,8 @@ fn open_or_create_control(
     }
 }
 
-/// A participant, and the id of its space.
-type Joined = (Box<Registration>, [u8; 16]);
+/// A participant, and what its space is.
+type Joined = (Box<Registration>, ControlFixed);
 
 /// Joins the space under its registry lock. `None`: it was removed, by others or here because only the dead had used it.
 fn join(space: &Private, file: OwnedFd, label: &str) -> Result<Option<Joined>, Error> {
@@ -292,7 +292,7 @@ fn join(space: &Private, file: OwnedFd, label: &str) -> Result<Option<Joined>, E
         Ok(Some((fixed, storage))) => {
             let registration = Registration::attach(storage, fixed.participants(), file, label)?;
             unlock_registry(registration.file());
-            Ok(Some((registration, fixed.space)))
+            Ok(Some((registration, fixed)))
         }
         none => {
             unlock_registry(&file);

@@ -187,6 +187,12 @@ impl Registration {
         unsafe { Owner::new_unchecked(self.me.load(Relaxed)) }
     }
 
+    /// Whether this process takes part. A forked child does not when there was no free slot, or no descriptor, for it.
+    #[inline]
+    pub fn takes_part(&self) -> bool {
+        self.me() != orphan()
+    }
+
     /// Do processes share this space, or only threads?
     #[inline]
     pub fn is_shared(&self) -> bool {

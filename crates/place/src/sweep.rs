@@ -88,7 +88,11 @@ pub fn remove_space(name: &str) -> Result<(), Error> {
     if let Ok(file) = &control {
         lock_registry(file).map_err(Error::system("lock", space.join(CONTROL)))?;
     }
-    remove_all(&space);
+    // Removed meanwhile: what is there now is a new space, whose lock we do not hold.
+    let is_it = control.as_ref().is_ok_and(|file| directory::stat(file).is_ok_and(|s| s.links > 0));
+    if is_it || control.is_err() {
+        remove_all(&space);
+    }
     if let Ok(file) = &control {
         unlock_registry(file);
     }

@@ -17,12 +17,33 @@ const FRESH: u64 = SLICE - SLICE / 5;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SpaceWait<'a>(pub(crate) &'a Registration);
 
+impl SpaceWait<'_> {
+    /// Whether this process is `owner`. A forked child is not its parent.
+    #[inline]
+    pub(crate) fn is(&self, owner: Owner) -> bool {
+        self.0.me() == owner
+    }
+}
+
+/// Others would take what such a process locks for free: better it ends.
+#[cold]
+fn takes_no_part() -> ! {
+    panic!(
+        "this forked child could not become a participant of the space: create the space with room for more, \
+         or raise the limit of open files"
+    );
+}
+
 impl Wait for SpaceWait<'_> {
     const OWNER_IS_THREAD: bool = false;
 
     #[inline]
     fn me(&self) -> Owner {
-        self.0.me()
+        let me = self.0.me();
+        if !self.0.takes_part() {
+            takes_no_part();
+        }
+        me
     }
 
     fn is_gone(&self, owner: Owner) -> bool {

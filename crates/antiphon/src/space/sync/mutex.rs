@@ -115,11 +115,7 @@ impl<T> Mutex<T> {
         if self.line().raw.lock_free(&self.entry.wait()) {
             return Ok(self.guard(site, 0));
         }
-        self.lock_contended(site, None).map_err(|error| match error {
-            TimedLockError::WouldDeadlock | TimedLockError::TimedOut(_) => LockError::WouldDeadlock,
-            TimedLockError::Poisoned(guard) => LockError::Poisoned(guard),
-            TimedLockError::OwnerDied(guard, death) => LockError::OwnerDied(guard, death),
-        })
+        self.lock_contended(site, None).map_err(TimedLockError::untimed)
     }
 
     /// Locks if that takes no waiting. A mutex whose holder is gone is free.
@@ -135,11 +131,7 @@ impl<T> Mutex<T> {
             return Ok(self.guard(site, 0));
         }
         let claim = self.line().raw.try_lock(&wait).ok_or(TryLockError::WouldBlock)?;
-        self.claimed(claim, site).map_err(|error| match error {
-            LockError::WouldDeadlock => TryLockError::WouldBlock,
-            LockError::Poisoned(guard) => TryLockError::Poisoned(guard),
-            LockError::OwnerDied(guard, death) => TryLockError::OwnerDied(guard, death),
-        })
+        self.claimed(claim, site).map_err(TimedLockError::unwaited)
     }
 
     /// Locks, waiting no longer than `timeout`.
@@ -199,11 +191,7 @@ impl<T> Mutex<T> {
         };
         let guard = self.claimed(claim, site);
         noted.note_acquired();
-        guard.map_err(|error| match error {
-            LockError::WouldDeadlock => TimedLockError::WouldDeadlock,
-            LockError::Poisoned(guard) => TimedLockError::Poisoned(guard),
-            LockError::OwnerDied(guard, death) => TimedLockError::OwnerDied(guard, death),
-        })
+        guard
     }
 
     /// Turns a claim into a guard, with the news that came with it.
@@ -211,7 +199,7 @@ impl<T> Mutex<T> {
         &self,
         claim: Claim,
         site: SiteId,
-    ) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
+    ) -> Result<MutexGuard<'_, T>, TimedLockError<MutexGuard<'_, T>>> {
         let death = match claim {
             Claim::Clean => return Ok(self.guard(site, 0)),
             Claim::Inherited(Some(gone)) => {
@@ -221,8 +209,10 @@ impl<T> Mutex<T> {
         };
         let guard = self.guard(site, INCONSISTENT);
         Err(match death {
-            Some(death) if death.cause != Cause::Panicked => LockError::OwnerDied(guard, death),
-            _ => LockError::Poisoned(guard),
+            Some(death) if death.cause != Cause::Panicked => {
+                TimedLockError::OwnerDied(guard, death)
+            }
+            _ => TimedLockError::Poisoned(guard),
         })
     }
 
@@ -324,7 +314,7 @@ impl<T> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         let (line, wait) = (self.mutex.line(), self.mutex.entry.wait());
-        if self.owner != wait.me() {
+        if !wait.is(self.owner) {
             // A forked child: the lock is its parent's.
             return;
         }

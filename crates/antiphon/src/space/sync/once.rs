@@ -131,7 +131,7 @@ struct GiveUp<'a> {
 
 impl GiveUp<'_> {
     fn is_ours(&self) -> bool {
-        self.owner == self.once.entry.wait().me()
+        self.once.entry.wait().is(self.owner)
     }
 }
 

@@ -105,11 +105,7 @@ impl<T> ReentrantMutex<T> {
     pub fn lock(
         &self,
     ) -> Result<ReentrantMutexGuard<'_, T>, LockError<ReentrantMutexGuard<'_, T>>> {
-        self.lock_until(Location::caller(), || None).map_err(|error| match error {
-            TimedLockError::WouldDeadlock | TimedLockError::TimedOut(_) => LockError::WouldDeadlock,
-            TimedLockError::Poisoned(guard) => LockError::Poisoned(guard),
-            TimedLockError::OwnerDied(guard, death) => LockError::OwnerDied(guard, death),
-        })
+        self.lock_until(Location::caller(), || None).map_err(TimedLockError::untimed)
     }
 
     /// Locks if that takes no waiting.
@@ -123,11 +119,7 @@ impl<T> ReentrantMutex<T> {
         let site = self.entry.site(Location::caller());
         let raw = &self.line().raw;
         let claim = raw.try_lock(thread::token(), &self.entry.wait());
-        self.claimed(claim.ok_or(TryLockError::WouldBlock)?, site).map_err(|error| match error {
-            TimedLockError::WouldDeadlock | TimedLockError::TimedOut(_) => TryLockError::WouldBlock,
-            TimedLockError::Poisoned(guard) => TryLockError::Poisoned(guard),
-            TimedLockError::OwnerDied(guard, death) => TryLockError::OwnerDied(guard, death),
-        })
+        self.claimed(claim.ok_or(TryLockError::WouldBlock)?, site).map_err(TimedLockError::unwaited)
     }
 
     /// Locks, waiting no longer than `timeout`.
@@ -267,7 +259,7 @@ impl<T> Deref for ReentrantMutexGuard<'_, T> {
 impl<T> Drop for ReentrantMutexGuard<'_, T> {
     fn drop(&mut self) {
         let (line, wait) = (self.mutex.line(), self.mutex.entry.wait());
-        if self.owner != wait.me() {
+        if !wait.is(self.owner) {
             // A forked child: the lock is its parent's.
             return;
         }

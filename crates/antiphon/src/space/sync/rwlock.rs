@@ -127,7 +127,7 @@ impl<T> RwLock<T> {
     /// guard: the value may be half changed.
     #[track_caller]
     pub fn read(&self) -> Result<Read<'_, T>, LockError<Read<'_, T>>> {
-        self.read_until(Location::caller(), || None).map_err(untimed)
+        self.read_until(Location::caller(), || None).map_err(TimedLockError::untimed)
     }
 
     /// Locks for reading if that takes no waiting.
@@ -137,7 +137,7 @@ impl<T> RwLock<T> {
     pub fn try_read(&self) -> Result<Read<'_, T>, TryLockError<Read<'_, T>>> {
         let raw = &self.line().raw;
         let claim = raw.try_read(self.readers(), &self.entry.wait());
-        self.reading(claim.ok_or(TryLockError::WouldBlock)?).map_err(unwaited)
+        self.reading(claim.ok_or(TryLockError::WouldBlock)?).map_err(TimedLockError::unwaited)
     }
 
     /// Locks for reading, waiting no longer than `timeout`.
@@ -189,7 +189,7 @@ impl<T> RwLock<T> {
     /// carry the guard.
     #[track_caller]
     pub fn write(&self) -> Result<Write<'_, T>, LockError<Write<'_, T>>> {
-        self.write_until(Location::caller(), || None).map_err(untimed)
+        self.write_until(Location::caller(), || None).map_err(TimedLockError::untimed)
     }
 
     /// Locks for writing if that takes no waiting. Readers and writers that are gone are no hindrance.
@@ -200,7 +200,7 @@ impl<T> RwLock<T> {
     pub fn try_write(&self) -> Result<Write<'_, T>, TryLockError<Write<'_, T>>> {
         let site = self.entry.site(Location::caller());
         let claim = self.line().raw.try_write(self.readers(), &self.entry.wait());
-        self.writing(claim.ok_or(TryLockError::WouldBlock)?, site).map_err(unwaited)
+        self.writing(claim.ok_or(TryLockError::WouldBlock)?, site).map_err(TimedLockError::unwaited)
     }
 
     /// Locks for writing, waiting no longer than `timeout`.
@@ -313,24 +313,6 @@ fn told<G>(guard: G, news: Option<Option<Box<Death>>>) -> Result<G, TimedLockErr
     }
 }
 
-/// The error of an operation that has no deadline.
-fn untimed<G>(error: TimedLockError<G>) -> LockError<G> {
-    match error {
-        TimedLockError::WouldDeadlock | TimedLockError::TimedOut(_) => LockError::WouldDeadlock,
-        TimedLockError::Poisoned(guard) => LockError::Poisoned(guard),
-        TimedLockError::OwnerDied(guard, death) => LockError::OwnerDied(guard, death),
-    }
-}
-
-/// The error of an operation that does not wait.
-fn unwaited<G>(error: TimedLockError<G>) -> TryLockError<G> {
-    match error {
-        TimedLockError::WouldDeadlock | TimedLockError::TimedOut(_) => TryLockError::WouldBlock,
-        TimedLockError::Poisoned(guard) => TryLockError::Poisoned(guard),
-        TimedLockError::OwnerDied(guard, death) => TryLockError::OwnerDied(guard, death),
-    }
-}
-
 impl<T> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RwLock").field("name", &self.name()).finish_non_exhaustive()
@@ -360,7 +342,7 @@ impl<T> Drop for RwLockReadGuard<'_, T> {
     fn drop(&mut self) {
         let wait = self.lock.entry.wait();
         // In a forked child the lock is its parent's.
-        if self.owner == wait.me() {
+        if wait.is(self.owner) {
             self.lock.line().raw.unlock_read(self.lock.readers(), &wait);
         }
     }
@@ -410,7 +392,7 @@ impl<'a, T> RwLockWriteGuard<'a, T> {
         let (lock, owner, residue) = (self.lock, self.owner, self.residue);
         std::mem::forget(self);
         // In a forked child the lock is its parent's.
-        if owner == lock.entry.wait().me() {
+        if lock.entry.wait().is(owner) {
             lock.line().record.end();
             lock.line().raw.downgrade(lock.readers(), &lock.entry.wait(), residue);
         }
@@ -437,7 +419,7 @@ impl<T> DerefMut for RwLockWriteGuard<'_, T> {
 impl<T> Drop for RwLockWriteGuard<'_, T> {
     fn drop(&mut self) {
         let (line, wait) = (self.lock.line(), self.lock.entry.wait());
-        if self.owner != wait.me() {
+        if !wait.is(self.owner) {
             // A forked child: the lock is its parent's.
             return;
         }

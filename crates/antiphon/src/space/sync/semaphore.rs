@@ -284,7 +284,7 @@ impl Permit<'_> {
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         // In a forked child the permits are its parent's.
-        if self.owner == self.semaphore.entry.wait().me() {
+        if self.semaphore.entry.wait().is(self.owner) {
             let _ = self.semaphore.release(self.n);
         }
     }
