@@ -5,6 +5,9 @@ mod acts;
 mod victim;
 
 use std::cell::{Cell, RefCell};
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -16,7 +19,7 @@ use antiphon_verify::shared::Shared;
 use antiphon_verify::watchdog;
 use zerocopy::FromZeros;
 
-use victim::{Step, Victim, is_asleep};
+use victim::{Stop, Victim, is_asleep};
 
 /// What victims and helpers note, outside of what is tested.
 #[derive(Debug, FromZeros)]
@@ -33,7 +36,9 @@ pub(crate) struct Notes {
 pub(crate) struct Act {
     pub(crate) name: String,
     /// Every how many instructions a victim is killed.
-    pub(crate) stride: u64,
+    pub(crate) stride: usize,
+    /// Does every victim take the same way? If so, the effect comes at one instruction and stays.
+    pub(crate) steady: bool,
     /// May a second victim, killed in the same act, meet what the first left?
     pub(crate) twice: bool,
     /// Before each victim, by the one who kills.
@@ -60,6 +65,7 @@ impl Act {
         Self {
             name: name.into(),
             stride: 1,
+            steady: true,
             twice: false,
             prepare: Box::new(|| {}),
             before: Box::new(|| {}),
@@ -70,8 +76,13 @@ impl Act {
         }
     }
 
-    pub(crate) fn stride(self, stride: u64) -> Self {
+    pub(crate) fn stride(self, stride: usize) -> Self {
         Self { stride, ..self }
+    }
+
+    /// The way depends on the time, or on who died.
+    pub(crate) fn varies(self) -> Self {
+        Self { steady: false, ..self }
     }
 
     pub(crate) fn twice(self) -> Self {
@@ -91,7 +102,7 @@ impl Act {
     }
 
     pub(crate) fn nudge(self, nudge: impl Fn() -> bool + 'static) -> Self {
-        Self { nudge: Box::new(nudge), ..self }
+        Self { nudge: Box::new(nudge), steady: false, ..self }
     }
 }
 
@@ -201,10 +212,12 @@ fn is_over(pid: i32) -> bool {
 #[derive(Clone, Debug, Default)]
 struct Outcome {
     /// Instructions of the act.
-    length: u64,
+    length: usize,
     kills: u64,
+    /// Victims that took another way than the first and came to the end of the act.
+    strayed: u64,
     /// After how many instructions it took effect, if it has one.
-    effect: Option<u64>,
+    effect: Option<usize>,
     violations: Vec<String>,
 }
 
@@ -213,10 +226,11 @@ pub(crate) fn run(only: Option<&str>) -> bool {
     let scratch = Scratch::new();
     // SAFETY: this process has one thread.
     unsafe { scratch.enter() };
+    stay_here();
     let ward = Ward::new();
     println!(
-        "{:<40} {:>7} {:>8} {:>9} {:>11} {:>8}",
-        "act", "length", "kills", "effect at", "violations", "seconds"
+        "{:<50} {:>7} {:>7} {:>8} {:>9} {:>11} {:>8}",
+        "act", "length", "kills", "strayed", "effect at", "violations", "seconds"
     );
     let (mut kills, mut violations, mut acts) = (0, 0, 0);
     for act in acts::all(&ward) {
@@ -226,13 +240,17 @@ pub(crate) fn run(only: Option<&str>) -> bool {
         let variants = if act.twice { &[false, true][..] } else { &[false][..] };
         for second in variants {
             let began = Instant::now();
-            let outcome = if *second { run_twice(&ward, &act) } else { run_once(&ward, &act) };
+            let mut trial = Trial::new(&ward, &act, &scratch);
+            let _ = if *second { trial.twice() } else { trial.once() };
+            let outcome = trial.outcome;
             let name =
                 if *second { format!("{}, then by another", act.name) } else { act.name.clone() };
             let effect = outcome.effect.map_or("-".to_owned(), |step| step.to_string());
-            let Outcome { length, kills: killed, .. } = outcome;
+            let Outcome { length, kills: killed, strayed, .. } = outcome;
             let (bad, took) = (outcome.violations.len(), began.elapsed().as_secs_f64());
-            println!("{name:<40} {length:>7} {killed:>8} {effect:>9} {bad:>11} {took:>8.1}");
+            println!(
+                "{name:<50} {length:>7} {killed:>7} {strayed:>8} {effect:>9} {bad:>11} {took:>8.1}"
+            );
             for what in outcome.violations.iter().take(5) {
                 println!("    violation: {what}");
             }
@@ -247,125 +265,182 @@ pub(crate) fn run(only: Option<&str>) -> bool {
     acts > 0 && violations == 0
 }
 
-/// Lets a victim execute `steps` instructions of the act and kills it. Returns how many it did execute, and
-/// whether the act was over.
-fn sacrifice(ward: &Ward, act: &Act, number: u32, steps: u64) -> Result<(u64, bool), String> {
-    let mut victim = Victim::new(&ward.notes.mark, &*act.before, &|| (act.act)(number));
-    if number == 0 {
-        (act.meanwhile)();
+/// Keeps this process and its children on one processor: stepping goes to and fro, which is fastest there.
+fn stay_here() {
+    // SAFETY: the set is a plain bit set, written before it is read.
+    unsafe {
+        let mut here: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(libc::sched_getcpu().max(0) as usize, &mut here);
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &here);
     }
-    let (mut done, mut over) = (0, false);
-    while done < steps {
-        match victim.step() {
-            Step::Stopped => done += 1,
-            Step::Over => {
-                over = true;
-                break;
-            }
-            Step::Asleep => {
-                // The sleep is a step of its own, and the waking another.
-                done += 1;
-                if done == steps {
-                    break;
-                }
-                if !(act.nudge)() {
-                    over = true;
-                    break;
-                }
-                if !victim.wakes() {
-                    victim.kill();
-                    return Err(format!("hang: step {done}: the victim is not woken"));
-                }
-            }
-        }
-    }
-    victim.kill();
-    Ok((done, over))
 }
 
-fn run_once(ward: &Ward, act: &Act) -> Outcome {
-    let mut outcome = Outcome::default();
-    let mut before = 0;
-    for steps in (0..).step_by(act.stride as usize) {
-        (act.prepare)();
-        let (done, over) = match sacrifice(ward, act, 0, steps) {
-            Ok(done) => done,
-            Err(what) => {
-                outcome.violations.push(what);
-                return outcome;
+/// The bytes of every object in the space, to begin from again.
+struct Snapshot(Vec<(PathBuf, Vec<u8>)>);
+
+impl Snapshot {
+    fn take(scratch: &Scratch) -> Self {
+        let files = fs::read_dir(scratch.path().join("steps")).expect("the space's directory");
+        let paths = files.map(|file| file.expect("a name").path());
+        let objects = paths.filter(|path| !path.ends_with(".control"));
+        Self(objects.map(|path| (path.clone(), fs::read(path).expect("an object"))).collect())
+    }
+
+    /// Nobody uses any object now.
+    fn restore(&self) {
+        for (path, bytes) in &self.0 {
+            // One that was removed is not made again.
+            if let Ok(mut file) = OpenOptions::new().write(true).open(path) {
+                file.write_all(bytes).expect("room, since it was there");
             }
-        };
-        outcome.kills += 1;
-        outcome.length = done;
-        ward.look();
-        match (act.check)(1) {
-            Ok(effect) if effect < before => {
-                outcome.violations.push(format!("after {steps} steps the effect is gone again"));
-            }
-            Ok(effect) => {
-                if effect > before && outcome.effect.is_none() {
-                    outcome.effect = Some(steps);
-                }
-                before = effect;
-            }
-            Err(what) => {
-                outcome.violations.push(format!("after {steps} steps: {what}"));
-                if what.starts_with("hang") || outcome.violations.len() > 20 {
-                    return outcome;
-                }
-            }
-        }
-        if over {
-            return outcome;
         }
     }
-    unreachable!("an act ends")
+}
+
+/// Kills at every instruction of one act.
+struct Trial<'a> {
+    ward: &'a Ward,
+    act: &'a Act,
+    snapshot: Snapshot,
+    outcome: Outcome,
+}
+
+/// There is no point in going on.
+struct Enough;
+
+impl<'a> Trial<'a> {
+    fn new(ward: &'a Ward, act: &'a Act, scratch: &Scratch) -> Self {
+        (act.prepare)();
+        let mut outcome = Outcome::default();
+        // Once in full, so that caches are warm, and what is checked is where it shall begin.
+        let victim = Victim::new(&ward.notes.mark, &*act.before, &|| (act.act)(0));
+        (act.meanwhile)();
+        let whole = victim.trace(&*act.nudge);
+        victim.kill();
+        ward.look();
+        if let Err(what) = whole.and_then(|_| (act.check)(1)) {
+            outcome.violations.push(format!("at first: {what}"));
+        }
+        Self { ward, act, snapshot: Snapshot::take(scratch), outcome }
+    }
+
+    fn victim(&self, number: u32) -> Victim<'a> {
+        let act = self.act;
+        let victim = Victim::new(&self.ward.notes.mark, &*act.before, &|| (act.act)(number));
+        if number == 0 {
+            (act.meanwhile)();
+        }
+        victim
+    }
+
+    fn begin(&self) {
+        self.snapshot.restore();
+        (self.act.prepare)();
+    }
+
+    /// Lets a victim go through the whole act.
+    fn trace(&mut self, number: u32) -> Result<Vec<Stop>, Enough> {
+        let victim = self.victim(number);
+        let trace = victim.trace(&*self.act.nudge);
+        victim.kill();
+        trace.map_err(|what| self.give_up(what))
+    }
+
+    /// Kills a victim at a stop of the trace. False: it took another way, and was killed at the end.
+    fn kill(&mut self, number: u32, trace: &[Stop], at: usize) -> Result<bool, Enough> {
+        let victim = self.victim(number);
+        let reached = victim.run_to(trace, at, &*self.act.nudge);
+        victim.kill();
+        self.outcome.kills += 1;
+        match reached {
+            Ok(reached) => {
+                self.outcome.strayed += u64::from(!reached);
+                Ok(reached)
+            }
+            Err(what) => Err(self.give_up(what)),
+        }
+    }
+
+    fn give_up(&mut self, what: String) -> Enough {
+        self.outcome.violations.push(what);
+        Enough
+    }
+
+    /// What do the survivors find?
+    fn check(&mut self, deaths: u32, when: &str) -> Result<u32, Enough> {
+        self.ward.look();
+        match (self.act.check)(deaths) {
+            Ok(effect) => Ok(effect),
+            Err(what) => {
+                let hangs = what.starts_with("hang");
+                let enough = self.give_up(format!("{when}: {what}"));
+                if hangs || self.outcome.violations.len() > 20 { Err(enough) } else { Ok(0) }
+            }
+        }
+    }
+
+    /// One victim after the other, each an instruction later.
+    fn once(&mut self) -> Result<(), Enough> {
+        self.begin();
+        let trace = self.trace(0)?;
+        self.outcome.length = trace.len();
+        if std::env::var_os("DEBUG_STEPS").is_some() {
+            eprintln!("{} {}", self.act.name, trace.len());
+            let mut m = std::collections::HashMap::new();
+            for s in &trace {
+                *m.entry(format!("{s:x?}")).or_insert(0) += 1;
+            }
+            let mut v: Vec<_> = m.into_iter().collect();
+            v.sort_by_key(|x| -x.1);
+            eprintln!("{:?}", &v[..5.min(v.len())]);
+        }
+        let last = self.check(1, "after all of it")?;
+        let mut before = 0;
+        for at in (0..trace.len()).step_by(self.act.stride) {
+            self.begin();
+            let reached = self.kill(0, &trace, at)?;
+            let effect = self.check(1, &format!("at instruction {at}"))?;
+            if !reached || !self.act.steady {
+                continue;
+            }
+            if effect < before {
+                self.give_up(format!("at instruction {at} the effect is gone again"));
+            } else if effect > before && self.outcome.effect.is_none() {
+                self.outcome.effect = Some(at);
+            }
+            before = effect;
+        }
+        if before > last {
+            self.give_up("the effect is gone at the end".to_owned());
+        }
+        Ok(())
+    }
+
+    /// A first victim here and there in the act, and for each of them a second one here and there in the same act.
+    fn twice(&mut self) -> Result<(), Enough> {
+        self.begin();
+        let first = self.trace(0)?;
+        self.check(1, "after all of it")?;
+        for i in (0..first.len()).step_by(first.len().div_ceil(FIRSTS)) {
+            self.begin();
+            self.kill(0, &first, i)?;
+            self.ward.look();
+            // What the second does depends on what it meets.
+            let second = self.trace(1)?;
+            self.check(2, &format!("at instruction {i}, and all of it"))?;
+            self.outcome.length = self.outcome.length.max(second.len());
+            for j in (i % 3..second.len()).step_by(second.len().div_ceil(SECONDS)) {
+                self.begin();
+                self.kill(0, &first, i)?;
+                self.ward.look();
+                self.kill(1, &second, j)?;
+                self.check(2, &format!("at instructions {i} and {j}"))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Kills of the first, and of the second per kill of the first.
-const FIRSTS: u64 = 16;
-const SECONDS: u64 = 40;
-
-/// A first victim dies here and there in the act, and for each of them a second one here and there in the same act.
-fn run_twice(ward: &Ward, act: &Act) -> Outcome {
-    let mut outcome = Outcome::default();
-    (act.prepare)();
-    let Ok((length, _)) = sacrifice(ward, act, 0, u64::MAX) else { return outcome };
-    ward.look();
-    if let Err(what) = (act.check)(1) {
-        outcome.violations.push(what);
-    }
-    for first in 0..FIRSTS {
-        let first = first * length / FIRSTS;
-        // How long the second is depends on what it meets: step by step until it is over.
-        let mut over = false;
-        for second in 0.. {
-            let second = second * length.div_ceil(SECONDS).max(1) + first % 3;
-            (act.prepare)();
-            let result =
-                sacrifice(ward, act, 0, first).and_then(|_| sacrifice(ward, act, 1, second));
-            match result {
-                Ok((done, ended)) => {
-                    over |= ended;
-                    outcome.length = outcome.length.max(done);
-                }
-                Err(what) => {
-                    outcome.violations.push(what);
-                    return outcome;
-                }
-            }
-            outcome.kills += 2;
-            ward.look();
-            if let Err(what) = (act.check)(2) {
-                outcome.violations.push(format!("after {first} and {second} steps: {what}"));
-                if what.starts_with("hang") || outcome.violations.len() > 20 {
-                    return outcome;
-                }
-            }
-            if over {
-                break;
-            }
-        }
-    }
-    outcome
-}
+const FIRSTS: usize = 16;
+const SECONDS: usize = 30;

@@ -61,6 +61,9 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
     let act = move |_| {
         let _ = arrive(barrier);
     };
+    ward.help(|| arrive(barrier));
+    act(0);
+    let _ = ward.helped();
     let come = {
         let ward = ward.clone();
         move || {
@@ -74,6 +77,7 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
         Act::new("barrier: wait, last to come", act, checked()).meanwhile(helper()),
         Act::new("barrier: wait after a party's death", act, checked())
             .stride(2)
+            .varies()
             .prepare(move || die_waiting(&one, barrier)),
         Act::new("barrier: reset", move |_| barrier.reset(), checked())
             .prepare(move || die_waiting(&another, barrier)),

@@ -83,6 +83,8 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
             });
         }
     };
+    all.bring();
+    all.take();
     vec![
         Act::new("condvar: wait asleep", move |_| all.take(), checked()).stride(2).nudge(
             move || {

@@ -35,6 +35,9 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
         }
     };
     let cleared = checked();
+    let wait = move |_| event.wait();
+    event.set();
+    wait(0);
     vec![
         Act::new("event: set with a sleeper", move |_| event.set(), checked())
             .prepare(move || event.clear())
@@ -45,12 +48,12 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
             move |deaths| cleared(deaths).map(|set| 1 - set),
         )
         .prepare(move || event.set()),
-        Act::new("event: wait asleep", move |_| event.wait(), checked())
-            .prepare(move || event.clear())
-            .nudge(move || {
+        Act::new("event: wait asleep", wait, checked()).prepare(move || event.clear()).nudge(
+            move || {
                 event.set();
                 event.clear();
                 true
-            }),
+            },
+        ),
     ]
 }

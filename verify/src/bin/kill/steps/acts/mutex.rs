@@ -1,6 +1,6 @@
 //! Locking a mutex, changing its value of two words, unlocking.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -29,12 +29,12 @@ fn change(mutex: &Mutex<Pair>) {
     guard.second += 1;
 }
 
-/// Locks it, checks the value, and says how often it was changed since the last time.
-pub(in super::super) fn check(
-    ward: &Ward,
-    mutex: &Mutex<Pair>,
-    seen: &Cell<u64>,
-) -> Result<u32, String> {
+fn lock_soon(mutex: &Mutex<Pair>) {
+    drop(mutex.lock_timeout(Duration::from_millis(2)).map(drop));
+}
+
+/// Locks it, checks the value, says how often it was changed, and sets it to zero.
+pub(in super::super) fn check(ward: &Ward, mutex: &Mutex<Pair>) -> Result<u32, String> {
     let mut guard = match mutex.lock_timeout(ward.patience.get()) {
         Ok(guard) if guard.is_whole() => guard,
         Ok(guard) => return Err(format!("torn: handed over as good: {:?}", *guard)),
@@ -47,9 +47,9 @@ pub(in super::super) fn check(
         Err(TimedLockError::TimedOut(timeout)) => return Err(format!("hang: {timeout}")),
         Err(error) => return Err(format!("{error}")),
     };
-    guard.second = guard.first;
+    let effect = guard.first;
+    *guard = Pair::ZERO;
     guard.repair();
-    let effect = guard.first - seen.replace(guard.first);
     drop(guard);
     if mutex.try_lock().is_err() {
         return Err("it is not free after it was unlocked".to_owned());
@@ -59,16 +59,18 @@ pub(in super::super) fn check(
 
 pub(super) fn acts(ward: &Ward) -> Vec<Act> {
     let mutex = keep(ward.space.mutex("mutex", Pair::ZERO).expect("a mutex"));
-    let seen = Rc::new(Cell::new(0));
+    change(mutex);
+    lock_soon(mutex);
+    let _ = check(ward, mutex);
     let checked = || {
-        let (ward, seen) = (ward.clone(), seen.clone());
-        move |_| check(&ward, mutex, &seen)
+        let ward = ward.clone();
+        move |_| check(&ward, mutex)
     };
     let with_helper = || {
-        let (ward, seen) = (ward.clone(), seen.clone());
+        let ward = ward.clone();
         move |_| {
             ward.helped()?;
-            check(&ward, mutex, &seen)
+            check(&ward, mutex)
         }
     };
     let helper = |body: fn(&Mutex<Pair>) -> i32| {
@@ -117,24 +119,22 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
         })
         .meanwhile(helper(|mutex| {
             change(mutex);
+            lock_soon(mutex);
             0
         })),
-        Act::new(
-            "mutex: lock until a deadline",
-            move |_| drop(mutex.lock_timeout(Duration::from_millis(2)).map(drop)),
-            {
-                let (held, checked) = (held.clone(), checked());
-                move |deaths| {
-                    held.borrow_mut().take();
-                    checked(deaths)
-                }
-            },
-        )
-        .stride(3)
+        Act::new("mutex: lock until a deadline", move |_| lock_soon(mutex), {
+            let (held, checked) = (held.clone(), checked());
+            move |deaths| {
+                held.borrow_mut().take();
+                checked(deaths)
+            }
+        })
+        .stride(61)
         .prepare(move || *held.borrow_mut() = Some(repaired(mutex.lock())))
         .nudge(|| true),
         Act::new("mutex: recover, repair, unlock", move |_| change(mutex), checked())
             .stride(3)
+            .varies()
             .prepare(perish)
             .twice(),
     ]

@@ -34,7 +34,10 @@ impl Current {
 
     fn call(&self) {
         let runs = &self.ward.notes.words[0];
-        self.once().call_once(|_| drop(runs.fetch_add(1, SeqCst))).expect("no deadlock");
+        let run = |_: Option<&antiphon::Death>| {
+            runs.fetch_add(1, SeqCst);
+        };
+        self.once().call_once(run).expect("no deadlock");
     }
 
     fn check(&self, deaths: u32) -> Result<u32, String> {
@@ -61,6 +64,8 @@ impl Current {
 
 pub(super) fn acts(ward: &Ward) -> Vec<Act> {
     let current = Current { once: Rc::default(), number: Rc::default(), ward: ward.clone() };
+    current.renew();
+    current.call();
     let [a, b, c, d, e, f, g, h, i] = std::array::from_fn(|_| current.clone());
     vec![
         Act::new("once: call", move |_| a.call(), move |deaths| b.check(deaths))
@@ -72,6 +77,7 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
             move |deaths| e.check(deaths + 1),
         )
         .stride(3)
+        .varies()
         .prepare(move || {
             f.renew();
             f.ward.perish(|| {

@@ -203,6 +203,10 @@ fn of<L: Line>(name: &str, queue: &'static L, ward: &Ward) -> Vec<Act> {
         )
         .prepare(move || prepares.prepare())
     };
+    queue.put(&[Item::new(OURS, 0), Item::new(OURS, 1)]);
+    queue.get(2);
+    queue.put(&[Item::new(OURS, 0)]);
+    queue.get(1);
     vec![
         case("put", 1, 1, 0).twice(),
         case("get", 3, 0, 1).twice(),

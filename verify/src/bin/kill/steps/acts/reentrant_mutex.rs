@@ -40,6 +40,7 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
         drop(inner);
         drop(outer);
     };
+    act(0);
     vec![
         Act::new("reentrant mutex: twice in, twice out", act, move |_| {
             check(patience.get(), mutex)

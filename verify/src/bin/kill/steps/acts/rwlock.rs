@@ -1,6 +1,6 @@
 //! Reading and writing a value of two words under a readers-writer lock.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use antiphon::error::TimedLockError;
@@ -32,7 +32,7 @@ fn change(lock: &RwLock<Pair>) {
     guard.second += 1;
 }
 
-fn check(ward: &Ward, lock: &RwLock<Pair>, seen: &Cell<u64>) -> Result<u32, String> {
+fn check(ward: &Ward, lock: &RwLock<Pair>) -> Result<u32, String> {
     match lock.read_timeout(ward.patience.get()) {
         Ok(guard) if guard.is_whole() => {}
         Ok(guard) => return Err(format!("torn: read as good: {:?}", *guard)),
@@ -51,9 +51,9 @@ fn check(ward: &Ward, lock: &RwLock<Pair>, seen: &Cell<u64>) -> Result<u32, Stri
             guard
         }
     };
-    guard.second = guard.first;
+    let effect = guard.first;
+    *guard = Pair::ZERO;
     guard.repair();
-    let effect = guard.first - seen.replace(guard.first);
     drop(guard);
     match lock.try_write() {
         Ok(_) => Ok(effect as u32),
@@ -79,16 +79,18 @@ impl Held {
 
 pub(super) fn acts(ward: &Ward) -> Vec<Act> {
     let lock = keep(ward.space.rwlock("rwlock", Pair::ZERO).expect("a lock"));
-    let seen = Rc::new(Cell::new(0));
+    change(lock);
+    drop(read(lock));
+    let _ = check(ward, lock);
     let held = Held::default();
     let checked = || {
-        let (ward, seen, held) = (ward.clone(), seen.clone(), held.clone());
+        let (ward, held) = (ward.clone(), held.clone());
         move |_| {
             held.let_go();
             if ward.has_helper() {
                 ward.helped()?;
             }
-            check(&ward, lock, &seen)
+            check(&ward, lock)
         }
     };
     let nudge = || {
@@ -141,12 +143,15 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
         .meanwhile(helper(|lock| drop(read(lock)))),
         Act::new("rwlock: write after a reader's death", move |_| change(lock), checked())
             .stride(3)
+            .varies()
             .prepare(move || read_and_perish.perish(|| std::mem::forget(read(lock)))),
         Act::new("rwlock: read after a writer's death", move |_| drop(read(lock)), checked())
             .stride(3)
+            .varies()
             .prepare(move || perish_writing(&write_and_perish)),
         Act::new("rwlock: write after a writer's death", move |_| change(lock), checked())
             .stride(3)
+            .varies()
             .prepare(move || perish_writing(&write_and_perish_again)),
     ]
 }

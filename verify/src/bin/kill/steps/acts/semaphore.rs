@@ -60,6 +60,7 @@ fn of(name: &str, permits: &'static Semaphore, ward: &Ward) -> Vec<Act> {
     };
     let dead = ward.clone();
     let acquire = move |n: u64| move |_| drop(permits.acquire_many(n));
+    acquire(1)(0);
     let take_all = move || TAKEN.with(|t| *t.borrow_mut() = Some(permits.acquire_many(PERMITS)));
     let release = |_| TAKEN.with(|taken| drop(taken.borrow_mut().take()));
     vec![
@@ -75,6 +76,7 @@ fn of(name: &str, permits: &'static Semaphore, ward: &Ward) -> Vec<Act> {
             .before(take_all)
             .meanwhile(helper(2)),
         Act::new(format!("{name}: recover, release"), acquire(PERMITS), checked())
+            .varies()
             .prepare(move || dead.perish(|| permits.acquire_many(2).forget()))
             .twice(),
     ]
