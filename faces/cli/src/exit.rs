@@ -12,7 +12,7 @@ Exit codes:
     1  failed; standard error says why
     2  the command line is wrong
     3  done but for what standard error names
-  130  stopped by Ctrl-C";
+  130  stopped, by Ctrl-C or by being told to end";
 
 /// How a command ended that did not fail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -110,7 +110,10 @@ struct Failures<'a> {
 
 impl Failures<'_> {
     fn note(&self, end: Result<Result<(), String>, String>) {
-        if let Err(failure) = end.flatten() {
+        // Who ends oddly after everybody was told to stop has only been quick.
+        if let Err(failure) = end.flatten()
+            && !self.job.is_stopped()
+        {
             self.said.lock().expect("nobody panics here").push(failure);
             self.job.stop();
         }
