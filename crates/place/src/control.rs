@@ -200,6 +200,13 @@ pub struct ParticipantInfo {
     pub died: Option<u64>,
 }
 
+impl ParticipantInfo {
+    /// What to call it: its label, or else its program.
+    pub fn called(self) -> String {
+        if self.label.is_empty() { self.program } else { self.label }
+    }
+}
+
 /// The slot of an owner id.
 #[inline]
 pub(crate) fn index(owner: Owner) -> u32 {

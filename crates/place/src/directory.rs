@@ -16,7 +16,7 @@ use antiphon_sys::memory::{self, Mapping};
 use antiphon_sys::{clock, process};
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::control::{Control, ControlFixed};
+use crate::control::{Control, ControlFixed, ParticipantInfo};
 use crate::error::Error;
 use crate::header::{Fixed, Origin, Spec};
 use crate::name::check_name;
@@ -137,7 +137,8 @@ impl Directory {
         init: impl FnOnce(NonNull<u8>),
     ) -> Result<Arc<Object>, Error> {
         check_name(name)?;
-        let label = registration.info(registration.me()).map(|i| i.label).unwrap_or_default();
+        let label =
+            registration.info(registration.me()).map(ParticipantInfo::called).unwrap_or_default();
         let origin = Origin {
             space: self.space,
             participants: registration.participants(),

@@ -161,7 +161,8 @@ impl Entry {
     fn name(&self, owner: Owner) -> (String, u32) {
         let info = self.space.registration.info(owner);
         info.map_or_else(Default::default, |info| {
-            (if info.label.is_empty() { info.program } else { info.label }, info.pid)
+            let pid = info.pid;
+            (info.called(), pid)
         })
     }
 
