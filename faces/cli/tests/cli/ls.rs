@@ -103,6 +103,20 @@ fn every_kind_says_how_it_is() {
 }
 
 #[test]
+fn holders_are_counted() {
+    let place = Place::new();
+    let _neighbour = Neighbour::start(&place, "shop", one_of_each);
+    let objects = &place.test().args("ls orders").json()["objects"];
+    let count = |name: &str| {
+        let mut objects = objects.as_array().unwrap().iter();
+        objects.find(|object| object["name"] == name).unwrap()["holders"][0]["count"].clone()
+    };
+    assert_eq!(count("b-reentrant"), 2);
+    assert_eq!(count("c-rwlock"), 1);
+    assert_eq!(count("d-semaphore"), 3);
+}
+
+#[test]
 fn what_is_no_segment_is_named_and_the_rest_is_shown() {
     let place = Place::new();
     let _neighbour = Neighbour::start(&place, "shop", one_of_each);
