@@ -1,10 +1,13 @@
 //! Models of the event.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
-use antiphon_core::model::Kernel;
+use antiphon_core::model::{Kernel, Model};
+use antiphon_core::owner::Owner;
+use antiphon_core::primitive::Ordering::Relaxed;
 use antiphon_core::sync::event::RawEvent;
-use antiphon_core::wait::{Deadline, Wait, WaitError};
+use antiphon_core::wait::{Deadline, Wait, WaitError, Wake, Word};
 use loom::thread;
 
 use crate::harness::{Watched, check, check_deaths, check_to};
@@ -82,6 +85,56 @@ fn a_clear_after_a_setting_holds_nobody_back() {
         ready.set(&w);
         signpost.event.set(&w);
         waiter.join().unwrap();
+    });
+}
+
+/// Instead of sleeping, it sees the event set and cleared at once.
+struct Dozing<'a> {
+    awake: Model<true>,
+    event: &'a RawEvent,
+    slept: Cell<bool>,
+}
+
+impl Wait for Dozing<'_> {
+    const OWNER_IS_THREAD: bool = true;
+
+    fn me(&self) -> Owner {
+        self.awake.me()
+    }
+
+    fn is_gone(&self, owner: Owner) -> bool {
+        self.awake.is_gone(owner)
+    }
+
+    fn epoch(&self) -> u32 {
+        self.awake.epoch()
+    }
+
+    fn wait(&self, word: &Word, expected: u32, _: u32, _: Option<Deadline>) -> Wake {
+        assert!(!self.slept.replace(true), "asleep again after a setting");
+        assert_eq!(word.load(Relaxed), expected);
+        self.event.set(&self.awake);
+        self.event.clear();
+        Wake::Woken
+    }
+
+    fn wake(&self, word: *const Word, count: u32) {
+        self.awake.wake(word, count);
+    }
+
+    fn spin(&self, _: u32) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_sleeper_is_released_by_what_is_over_when_it_wakes() {
+    check("event, set and cleared in its sleep", 1, || {
+        let event = RawEvent::new();
+        let w = Dozing { awake: Kernel::new().thread(1), event: &event, slept: Cell::new(false) };
+        assert_eq!(event.wait(&w, None), Ok(()));
+        assert!(!event.is_set());
+        assert_eq!(event.wait(&w.awake, Some(Deadline(0))), Err(WaitError::TimedOut));
     });
 }
 

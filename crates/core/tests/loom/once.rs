@@ -92,22 +92,32 @@ fn doing_it_within_itself_is_an_error() {
     });
 }
 
-#[test]
-fn the_next_replaces_the_dead() {
-    check_deaths("once, death of the first", 70_000, |step| {
-        let kernel = Kernel::mortal();
-        let lazy = Lazy::new();
-        let others = [1, 2].map(|n| {
+/// The victim begins, and dies at `step`; so many others wait, and one of them does it instead.
+fn replaces(step: u32, others: u32) -> bool {
+    let kernel = Kernel::mortal();
+    let lazy = Lazy::new();
+    let others: Vec<_> = (1..=others)
+        .map(|n| {
             let (lazy, w) = (lazy.clone(), kernel.participant(n));
             thread::spawn(move || lazy.get(&w))
-        });
-        let w = kernel.participant(0);
-        let lived = kernel.victim(w.me(), step, || lazy.get(&w));
-        for other in others {
-            other.join().unwrap();
-        }
-        assert!(lazy.once.is_done());
-        assert!(lazy.value.get() <= 1 + usize::from(lived.is_none()));
-        lived.is_none()
-    });
+        })
+        .collect();
+    let w = kernel.participant(0);
+    let lived = kernel.victim(w.me(), step, || lazy.get(&w));
+    for other in others {
+        other.join().unwrap();
+    }
+    assert!(lazy.once.is_done());
+    assert!(lazy.value.get() <= 1 + usize::from(lived.is_none()));
+    lived.is_none()
+}
+
+#[test]
+fn the_only_other_replaces_the_dead() {
+    check_deaths("once, death beside one", 300, |step| replaces(step, 1));
+}
+
+#[test]
+fn the_next_replaces_the_dead() {
+    check_deaths("once, death beside two", 70_000, |step| replaces(step, 2));
 }

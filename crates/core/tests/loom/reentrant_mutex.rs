@@ -98,6 +98,7 @@ fn another_thread_waits() {
         assert_eq!(mutex.lock(2, &two, Some(Deadline(0))), Err(WaitError::TimedOut));
         assert!(mutex.unlock(&one, 0));
         assert_eq!(mutex.holder(), None);
+        assert!(!mutex.is_mine(1, &one));
     });
 }
 
