@@ -404,11 +404,8 @@ impl RawSemaphore {
                 return 0;
             }
             self.settle(s, held);
+            // Its last operation is in there: it came before `s`, or was `s`.
             let h = book.load(Acquire);
-            // Else its last operation may be missing from the book.
-            if self.word.load(Relaxed) != s {
-                continue;
-            }
             if HELD_GENERATION.get(h) != generation || HELD.get(h) == 0 {
                 return 0;
             }
