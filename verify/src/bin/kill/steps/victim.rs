@@ -18,7 +18,7 @@ const AT_IT: u32 = 1;
 const DONE: u32 = 2;
 
 /// An instant at which a victim can be killed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Stop {
     /// Before the instruction at this address.
     At(u64),

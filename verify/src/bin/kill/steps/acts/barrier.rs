@@ -72,9 +72,14 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
         }
     };
     let [one, another] = [(); 2].map(|()| ward.clone());
+    // A party that has left without saying so, as every helper before, would break it.
+    let renew = move || barrier.reset();
     vec![
-        Act::new("barrier: wait, first to come", act, checked()).stride(2).nudge(come),
-        Act::new("barrier: wait, last to come", act, checked()).meanwhile(helper()),
+        Act::new("barrier: wait, first to come", act, checked())
+            .stride(2)
+            .prepare(renew)
+            .nudge(come),
+        Act::new("barrier: wait, last to come", act, checked()).prepare(renew).meanwhile(helper()),
         Act::new("barrier: wait after a party's death", act, checked())
             .stride(2)
             .varies()
@@ -82,12 +87,14 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
         Act::new("barrier: reset", move |_| barrier.reset(), checked())
             .prepare(move || die_waiting(&another, barrier)),
         Act::new("barrier: abort with a sleeper", move |_| barrier.abort(), checked())
+            .prepare(renew)
             .meanwhile(helper()),
     ]
 }
 
 /// Leaves the barrier with a party that died in it.
 fn die_waiting(ward: &Ward, barrier: &'static Barrier) {
+    barrier.reset();
     ward.help(|| arrive(barrier));
     ward.kill_helper();
 }

@@ -83,8 +83,14 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
             });
         }
     };
-    all.bring();
-    all.take();
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| all.take());
+        while !thread.is_finished() {
+            all.bring();
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    });
+    all.clear();
     vec![
         Act::new("condvar: wait asleep", move |_| all.take(), checked()).stride(2).nudge(
             move || {

@@ -26,6 +26,7 @@ impl Current {
         let once = self.ward.space.once(&format!("once-{number}")).expect("a once");
         self.once.set(Some(keep(once)));
         self.ward.notes.words[0].store(0, SeqCst);
+        self.ward.notes.words[1].store(0, SeqCst);
     }
 
     fn once(&self) -> &'static Once {
@@ -41,6 +42,7 @@ impl Current {
     }
 
     fn check(&self, deaths: u32) -> Result<u32, String> {
+        self.ward.notes.words[1].store(1, SeqCst);
         let done = self.once().is_completed();
         if self.ward.has_helper() {
             self.ward.helped()?;
@@ -66,7 +68,7 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
     let current = Current { once: Rc::default(), number: Rc::default(), ward: ward.clone() };
     current.renew();
     current.call();
-    let [a, b, c, d, e, f, g, h, i] = std::array::from_fn(|_| current.clone());
+    let [a, b, c, d, e, f, g, h, i, go] = std::array::from_fn(|_| current.clone());
     vec![
         Act::new("once: call", move |_| a.call(), move |deaths| b.check(deaths))
             .prepare(move || c.renew())
