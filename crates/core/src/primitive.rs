@@ -4,7 +4,7 @@
 //! (tokio-rs/loom issues 166 and 392), so it would explore a single execution of most of our algorithms. The shim below makes every
 //! access touch a companion atomic with a read-modify-write first, which restores the branch points.
 //! loom also takes `SeqCst` for `AcqRel` in accesses, but models fences: the shim puts a fence between any two accesses of a
-//! thread that ask for `SeqCst`, and none for a single one, which orders nothing. Every access is a point at which a victim of [`model`](crate::model) may die.
+//! thread that ask for `SeqCst`, and none for a single one, which orders nothing. Every access is a point at which a victim of `model` may die.
 
 #[cfg(not(loom))]
 pub use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
