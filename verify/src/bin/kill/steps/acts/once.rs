@@ -100,12 +100,17 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
             i.ward.help(|| {
                 let run = |_: Option<&antiphon::Death>| {
                     i.ward.notes.words[0].fetch_add(1, SeqCst);
-                    std::thread::sleep(Duration::from_millis(2));
+                    while i.ward.notes.words[1].load(SeqCst) == 0 {
+                        std::thread::sleep(Duration::from_micros(100));
+                    }
                 };
                 i32::from(i.once().call_once(run).is_err())
             });
         })
         .stride(2)
-        .nudge(|| true),
+        .nudge(move || {
+            go.ward.notes.words[1].store(1, SeqCst);
+            true
+        }),
     ]
 }
