@@ -1,0 +1,158 @@
+//! One body per promise, run between threads and between processes from the same source.
+//!
+//! In scope `threads` the crew of a body are threads of this process. In scope `host` they are processes that were
+//! started anew (`exec`), so that the segment is mapped at other addresses. Every body has its own `ANTIPHON_DIR`, which
+//! must be empty at the end, and a watchdog.
+
+mod barrier;
+mod condvar;
+mod crew;
+mod event;
+mod fork;
+mod hostile;
+mod mutex;
+mod once_and_latch;
+mod queue;
+mod reentrant_mutex;
+mod rwlock;
+mod semaphore;
+mod spaces;
+
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use antiphon::process;
+use antiphon_verify::scratch::Scratch;
+use antiphon_verify::watchdog::Watchdog;
+
+use crew::Crew;
+
+type Body = fn(&Crew);
+
+/// A promise.
+struct Promise {
+    name: &'static str,
+    body: Body,
+    /// Does it also make sense between threads?
+    threads: bool,
+}
+
+macro_rules! promises {
+    ($($module:ident { both: [$($both:ident)*], host: [$($host:ident)*] })*) => {
+        &[$(
+            $(Promise {
+                name: concat!(stringify!($module), "::", stringify!($both)),
+                body: $module::$both,
+                threads: true,
+            },)*
+            $(Promise {
+                name: concat!(stringify!($module), "::", stringify!($host)),
+                body: $module::$host,
+                threads: false,
+            },)*
+        )*]
+    };
+}
+
+const PROMISES: &[Promise] = promises! {
+    mutex {
+        both: [excludes_others relocking_is_an_error timeouts_say_who_holds_it panics_poison_until_repaired
+               tokens_only_grow],
+        host: [a_death_is_told_until_repaired leaving_with_it_is_told a_stopped_holder_is_alive
+               a_sleeper_gets_it_when_the_holder_dies]
+    }
+    reentrant_mutex {
+        both: [its_holder_may_lock_again],
+        host: [a_death_is_told]
+    }
+    rwlock {
+        both: [readers_share writers_exclude writers_do_not_starve downgrading_lets_readers_in],
+        host: [dead_readers_are_let_go dead_writers_are_told]
+    }
+    semaphore {
+        both: [permits_bound_who_is_inside a_bound_is_kept timeouts_take_nothing signals_are_sent_by_anybody],
+        host: [permits_come_back signals_do_not_come_back]
+    }
+    condvar {
+        both: [notifications_wake timeouts_are_told],
+        host: [a_dead_waiter_swallows_nothing]
+    }
+    event {
+        both: [setting_releases_all setting_and_clearing_releases_all timeouts_are_told],
+        host: [a_dead_setter_releases]
+    }
+    barrier {
+        both: [indexes_are_given_once the_action_runs_before_anybody_goes_on timeouts_break_it aborting_breaks_it
+               resetting_renews_it],
+        host: [a_death_breaks_it]
+    }
+    once_and_latch {
+        both: [a_once_runs_once a_latch_opens],
+        host: [a_dead_runner_is_replaced]
+    }
+    queue {
+        both: [items_come_in_order_and_once it_is_bounded batches_are_whole draining_gives_what_is_there
+               immediate_shutdown_gives_nothing shutdown_wakes_sleepers bytes_of_any_length values_travel],
+        host: [the_dead_do_not_take_it_along]
+    }
+    spaces {
+        both: [what_differs_is_refused names_are_checked two_at_once removed_names_begin_anew],
+        host: [it_goes_with_its_last_user kept_ones_stay the_dead_are_swept nameless_ones_leave_nothing
+               who_takes_part_is_listed there_is_a_limit objects_travel_to_children]
+    }
+    fork {
+        both: [],
+        host: [a_child_is_itself_and_holds_nothing an_exec_is_a_death]
+    }
+    hostile {
+        both: [],
+        host: [files_that_are_none_of_ours_are_refused control_files_too directories_of_others_are_refused]
+    }
+};
+
+fn main() -> ExitCode {
+    // A panic that a body asks for is no news; one of a body is printed below.
+    panic::set_hook(Box::new(|info| {
+        if !info.payload_as_str().is_some_and(|what| what.starts_with(crew::ON_PURPOSE)) {
+            eprintln!("{info}");
+        }
+    }));
+    process::init();
+    let filter: Vec<_> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let (mut passed, mut failed, mut filtered) = (0, Vec::new(), 0);
+    for promise in PROMISES {
+        for host in [false, true] {
+            if !host && !promise.threads {
+                continue;
+            }
+            let name = format!("{} ({})", promise.name, if host { "host" } else { "threads" });
+            if !filter.is_empty() && !filter.iter().any(|part| name.contains(part.as_str())) {
+                filtered += 1;
+                continue;
+            }
+            let good = run(promise.body, host, &name);
+            println!("test {name} ... {}", if good { "ok" } else { "FAILED" });
+            if good { passed += 1 } else { failed.push(name) }
+        }
+    }
+    let verdict = if failed.is_empty() { "ok" } else { "FAILED" };
+    println!(
+        "\ntest result: {verdict}. {passed} passed; {} failed; 0 ignored; 0 measured; {filtered} filtered out",
+        failed.len()
+    );
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run(body: Body, host: bool, name: &str) -> bool {
+    let _watchdog = Watchdog::start(name, Duration::from_secs(60));
+    let scratch = Scratch::new();
+    // SAFETY: the threads of earlier bodies have been joined, and the watchdog does not look at the environment.
+    unsafe { scratch.enter() };
+    let good = panic::catch_unwind(AssertUnwindSafe(|| body(&Crew::new(host, &scratch)))).is_ok();
+    let left = scratch.names();
+    if !left.is_empty() {
+        eprintln!("{name}: {left:?} is left behind");
+    }
+    good && left.is_empty()
+}
