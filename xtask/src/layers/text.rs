@@ -38,6 +38,7 @@ const PARTS: &[&str] = &[
     "records",
     "lock",
     "cursor",
+    "turn",
     "broadcast",
     "watch",
     "outcome",
