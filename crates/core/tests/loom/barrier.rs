@@ -95,6 +95,31 @@ fn three_threads_meet() {
 }
 
 #[test]
+fn the_last_sees_what_came_before_every_arrival() {
+    check_to(3, "barrier, what the others did", 50, || {
+        let kernel = Kernel::new();
+        let meeting = Meeting::new(2, 0);
+        let others = Arc::new([Watched::new(0), Watched::new(0)]);
+        let arrive = move |meeting: &Meeting, me: usize, w: &Model<true>| {
+            others[me].bump();
+            match meeting.barrier.arrive(2, &[], w, None).unwrap() {
+                Arrival::Passed(_) => {}
+                Arrival::Last(token) => {
+                    assert_eq!(others[1 - me].get(), 1);
+                    meeting.barrier.finish(token, w).unwrap();
+                }
+            }
+        };
+        let other = {
+            let (arrive, meeting, w) = (arrive.clone(), meeting.clone(), kernel.thread(2));
+            thread::spawn(move || arrive(&meeting, 1, &w))
+        };
+        arrive(&meeting, 0, &kernel.thread(1));
+        other.join().unwrap();
+    });
+}
+
+#[test]
 fn two_participants_meet() {
     check_to(3, "barrier, two participants", 50, || {
         let kernel = Kernel::new();
@@ -360,7 +385,8 @@ fn a_late_look_does_not_unname_a_party() {
         let w = kernel.participant(0);
         meeting.barrier.reset(&meeting.parties, &w);
         let _ = meeting.wait(&w, Some(Deadline(0)));
-        assert!(meeting.is_known(&w), "it has arrived in this era");
         let _ = late.join().unwrap();
+        // The two top bits are the era.
+        assert_eq!(meeting.parties[0].load(Relaxed) >> 30, 1, "it has arrived in this era");
     });
 }
