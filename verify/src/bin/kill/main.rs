@@ -35,6 +35,9 @@ struct Arguments {
     /// Kill a process at every instruction of every operation.
     #[arg(long)]
     steps: bool,
+    /// Plant faults, each of which must be reported.
+    #[arg(long, conflicts_with = "steps")]
+    seeded: bool,
     /// Only the acts whose name contains this.
     #[arg(long, value_name = "NAME", requires = "steps")]
     op: Option<String>,
@@ -42,7 +45,9 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let good = if arguments.steps {
+    let good = if arguments.seeded {
+        steps::seeded::run()
+    } else if arguments.steps {
         steps::run(arguments.op.as_deref())
     } else {
         random::run(arguments.count, arguments.seed, arguments.only.as_deref())

@@ -2,6 +2,7 @@
 //! there; each time the survivors must find the object usable and its promises kept.
 
 mod acts;
+pub(crate) mod seeded;
 mod victim;
 
 use std::cell::{Cell, RefCell};

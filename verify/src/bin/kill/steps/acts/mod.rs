@@ -4,12 +4,12 @@ mod barrier;
 mod condvar;
 mod event;
 mod latch;
-mod mutex;
+pub(super) mod mutex;
 mod once;
-mod queue;
+pub(super) mod queue;
 mod reentrant_mutex;
-mod rwlock;
-mod semaphore;
+pub(super) mod rwlock;
+pub(super) mod semaphore;
 
 use super::{Act, Ward};
 
@@ -33,6 +33,6 @@ pub(super) fn all(ward: &Ward) -> Vec<Act> {
 }
 
 /// Makes a handle that lasts: acts keep guards of it.
-fn keep<T>(handle: T) -> &'static T {
+pub(super) fn keep<T>(handle: T) -> &'static T {
     Box::leak(Box::new(handle))
 }

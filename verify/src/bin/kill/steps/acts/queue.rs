@@ -10,17 +10,17 @@ use super::keep;
 use crate::scenes::Item;
 
 /// Whose items are which: those that were there, and the victims'.
-const OURS: u32 = 1;
+pub(in super::super) const OURS: u32 = 1;
 const THEIRS: u32 = 2;
 /// What cells hold that nobody should read any more.
 const POISON: u32 = 0xEEEE_EEEE;
 
-const CAPACITY: u32 = 5;
+pub(in super::super) const CAPACITY: u32 = 5;
 /// So many that it is the items which fill a byte queue.
-const BYTES: u64 = 4096;
+pub(in super::super) const BYTES: u64 = 4096;
 
 /// A queue of either storage.
-trait Line: 'static {
+pub(in super::super) trait Line: 'static {
     fn put(&self, items: &[Item]);
     fn try_put(&self, item: Item) -> bool;
     fn get(&self, most: usize) -> Vec<Option<Item>>;
@@ -111,14 +111,14 @@ impl Line for ByteQueue {
 }
 
 /// What was in the queue before, what a victim does, and what may be there afterwards.
-struct Case<L: Line> {
-    queue: &'static L,
+pub(in super::super) struct Case<L: Line> {
+    pub(in super::super) queue: &'static L,
     /// Items of ours before.
-    there: u32,
+    pub(in super::super) there: u32,
     /// Items that a victim puts.
-    puts: u32,
+    pub(in super::super) puts: u32,
     /// Items that a victim gets.
-    gets: u32,
+    pub(in super::super) gets: u32,
 }
 
 impl<L: Line> Case<L> {
@@ -145,14 +145,14 @@ impl<L: Line> Case<L> {
         Ok(())
     }
 
-    fn prepare(&self) {
+    pub(in super::super) fn prepare(&self) {
         self.poison().expect("it was checked");
         for number in 0..self.there {
             self.queue.put(&[Item::new(OURS, number)]);
         }
     }
 
-    fn act(&self, victim: u32) {
+    pub(in super::super) fn act(&self, victim: u32) {
         if self.puts > 0 {
             let items: Vec<_> =
                 (0..self.puts).map(|number| Item::new(THEIRS + victim, number)).collect();
@@ -163,7 +163,7 @@ impl<L: Line> Case<L> {
     }
 
     /// Everything that is there must be a rest of what was there, then what each victim put, in order.
-    fn check(&self, deaths: u32) -> Result<u32, String> {
+    pub(in super::super) fn check(&self, deaths: u32) -> Result<u32, String> {
         let mut found = Vec::new();
         while let Some(item) = self.queue.try_get()? {
             found.push((item.maker, item.number));

@@ -32,7 +32,8 @@ fn change(lock: &RwLock<Pair>) {
     guard.second += 1;
 }
 
-fn check(ward: &Ward, lock: &RwLock<Pair>) -> Result<u32, String> {
+/// Reads and writes it, checks the value, says how often it was changed, and sets it to zero.
+pub(in super::super) fn check(ward: &Ward, lock: &RwLock<Pair>) -> Result<u32, String> {
     match lock.read_timeout(ward.patience.get()) {
         Ok(guard) if guard.is_whole() => {}
         Ok(guard) => return Err(format!("torn: read as good: {:?}", *guard)),

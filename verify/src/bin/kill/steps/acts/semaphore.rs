@@ -8,9 +8,10 @@ use antiphon::space::{Permit, Semaphore};
 use super::super::{Act, Ward};
 use super::keep;
 
-const PERMITS: u64 = 3;
+pub(in super::super) const PERMITS: u64 = 3;
 
-fn check(permits: &Semaphore) -> Result<u32, String> {
+/// Takes all permits and gives them back.
+pub(in super::super) fn check(permits: &Semaphore) -> Result<u32, String> {
     let Some(all) = permits.try_acquire_many(PERMITS) else {
         return Err(format!("lost: {} of {PERMITS} permits", permits.available()));
     };
