@@ -88,6 +88,21 @@ fn a_clear_after_a_setting_holds_nobody_back() {
     });
 }
 
+#[test]
+fn a_clear_forgets_no_sleeper() {
+    check_to(3, "event, cleared beside a waiter", 20, || {
+        let kernel = Kernel::new();
+        let signpost = Signpost::new();
+        let waiter = {
+            let (signpost, w) = (signpost.clone(), kernel.thread(2));
+            thread::spawn(move || signpost.event.wait(&w, None).unwrap())
+        };
+        signpost.event.clear();
+        signpost.event.set(&kernel.thread(1));
+        waiter.join().unwrap();
+    });
+}
+
 /// Instead of sleeping, it sees the event set and cleared at once.
 struct Dozing<'a> {
     awake: Model<true>,
