@@ -63,6 +63,7 @@ impl Registration {
         let storage = Storage::Heap(Heap::new(Control::size(1)).expect("memory for a space"));
         let this = Self::unattached(storage, 1, -1);
         let me = owner(0, 1);
+        this.slots()[0].write(std::process::id(), 0, clock::wall(), "", "");
         this.slots()[0].publish(1, State::Alive);
         this.me.store(me.get(), Relaxed);
         Box::new(this)
