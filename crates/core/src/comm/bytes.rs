@@ -16,7 +16,8 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use super::copy::copy;
-use super::ring::{GET, Measure, PUT, Patience, RawRing, RingError};
+use super::ring::{GET, PUT, Patience, RawRing, RingError};
+use super::turn::Measure;
 use crate::wait::{ALL, Wait};
 
 /// Bytes of a unit, and of a header.

@@ -5,6 +5,7 @@ pub mod copy;
 mod lock;
 pub mod ring;
 pub mod slots;
+mod turn;
 
 pub use bytes::Bytes;
 pub use ring::{Patience, RawRing, RingError, Shutdown};

@@ -13,9 +13,8 @@
 //! Where the items live is not known here: [`slots`](super::slots) and [`bytes`](super::bytes) bring storage and say by
 //! how much a cursor moves. `README.md` has the argument why no wake is lost and why a death needs no repair.
 
-use core::mem::forget;
-
 use super::lock::{EndLock, Sleepers};
+use super::turn::{Measure, Turn};
 use crate::pad::Padded;
 use crate::primitive::Ordering::{Acquire, Relaxed, Release};
 use crate::primitive::{AtomicU32, AtomicU64, constructor};
@@ -25,15 +24,6 @@ use crate::wait::{ALL, Deadline, Wait, Wake};
 const OPEN: u32 = 0;
 /// Nothing more passes this end.
 const CLOSED: u32 = 1;
-
-/// When no more than this can pass, it may be better to wait for more.
-const FEW: u32 = 8;
-/// How long: 7 pauses, or 0.2 us, with the spinning of scope `threads`.
-const GATHER_TURNS: u32 = 3;
-/// How many more make it worth the while.
-const WORTH: u32 = 2;
-/// The largest number of times that the pause is left out after it was in vain: it then costs a fiftieth of its length.
-const MAX_PERIOD: u32 = 63;
 
 /// How often [`RawRing::len`] looks for two equal readings of the head.
 const TRIES: u32 = 1000;
@@ -83,18 +73,6 @@ impl Patience {
             Self::Until(deadline) => deadline,
         }
     }
-}
-
-/// How far along a ring, or how much of it. Cursors count for ever and wrap; differences are right all the same.
-pub(super) trait Measure: Copy {
-    fn unpack(word: u64) -> Self;
-    fn pack(self) -> u64;
-    fn plus(self, other: Self) -> Self;
-    fn minus(self, other: Self) -> Self;
-    /// No larger than `bound`, in any respect.
-    fn fits(self, bound: Self) -> bool;
-    /// How many items. They are the low half of the packed form.
-    fn items(self) -> u32;
 }
 
 /// What those at one end share.
@@ -153,11 +131,11 @@ const _: () = {
 };
 
 /// The words of one end.
-struct End<'a> {
-    lock: &'a EndLock,
-    thrift: &'a AtomicU32,
-    seen: &'a AtomicU64,
-    cursor: &'a AtomicU64,
+pub(super) struct End<'a> {
+    pub(super) lock: &'a EndLock,
+    pub(super) thrift: &'a AtomicU32,
+    pub(super) seen: &'a AtomicU64,
+    pub(super) cursor: &'a AtomicU64,
     closed: &'a AtomicU32,
     /// Where those at this end sleep for the far end.
     event: &'a AtomicU32,
@@ -183,7 +161,7 @@ impl RawRing {
     }
 
     #[inline]
-    fn end<const END: bool>(&self) -> End<'_> {
+    pub(super) fn end<const END: bool>(&self) -> End<'_> {
         let Quiet { items, room, put_closed, get_closed } = &*self.quiet;
         let (desk, cursor, closed, event) = match END {
             PUT => (&*self.put, &*self.tail, put_closed, room),
@@ -193,7 +171,7 @@ impl RawRing {
     }
 
     #[inline]
-    fn far<const END: bool>(&self) -> End<'_> {
+    pub(super) fn far<const END: bool>(&self) -> End<'_> {
         match END {
             PUT => self.end::<GET>(),
             GET => self.end::<PUT>(),
@@ -219,14 +197,16 @@ impl RawRing {
         let mut turn = Turn::new(self, w, bound);
         let open = near.closed.load(Relaxed) == OPEN;
         if !(open && turn.allows(most)) {
-            if !(open && turn.look() && turn.allows(least)) {
+            turn = turn.look();
+            if !(open && turn.allows(least)) {
                 woken |= self.enter_slow::<W, M, END>(w, bound, least, patience, true)?;
                 turn = Turn::new(self, w, bound);
             }
-            turn.gather();
+            if turn.gather() {
+                turn = turn.look();
+            }
         }
-        turn.woken = woken;
-        Ok(turn)
+        Ok(turn.after(woken))
     }
 
     /// The whole of [`enter`](Self::enter) but its first attempt; `held` is whether that took the lock. The
@@ -256,21 +236,26 @@ impl RawRing {
                 return Err(error);
             }
             held = false;
-            let mut turn = Turn::<W, M, END>::new(self, w, bound);
+            let turn = Turn::<W, M, END>::new(self, w, bound);
             if near.closed.load(Relaxed) == CLOSED {
                 turn.leave();
                 return Err(RingError::ShutDown);
             }
-            // Acquire pairs with the Release in `close`. Read before the cursor, so that the cursor is final.
-            let ended = END == GET && far.closed.load(Acquire) == CLOSED;
-            if !turn.look() {
-                turn.leave();
-                return Err(RingError::Corrupt);
-            }
+            // If only the lock was in the way, the far end can keep its lines.
             if turn.allows(least) {
                 return Ok(woken);
             }
-            let looked = turn.seen.pack();
+            // Acquire pairs with the Release in `close`. Read before the cursor, so that the cursor is final.
+            let ended = END == GET && far.closed.load(Acquire) == CLOSED;
+            let turn = turn.look();
+            if turn.allows(least) {
+                return Ok(woken);
+            }
+            if !turn.used().fits(bound) {
+                turn.leave();
+                return Err(RingError::Corrupt);
+            }
+            let looked = turn.seen().pack();
             turn.leave();
             if ended {
                 return Err(RingError::ShutDown);
@@ -316,6 +301,26 @@ impl RawRing {
         let items = tail.minus(M::unpack(self.head.load(Relaxed))).items();
         if if END == PUT { items < bound.items() } else { items > 0 } {
             call(w, self.end::<END>().event, 1);
+        }
+    }
+
+    /// After a release: wakes whom the word told of, and hands on the wake that we got.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn answer<W: Wait, M: Measure, const END: bool>(
+        &self,
+        w: &W,
+        sleepers: Sleepers,
+        count: u32,
+        woken: bool,
+        bound: M,
+    ) {
+        self.end::<END>().lock.wake(w, sleepers);
+        if sleepers.at_far_end() {
+            call(w, self.far::<END>().event, count);
+        }
+        if woken {
+            self.pass_on::<W, M, END>(w, bound);
         }
     }
 
@@ -394,145 +399,6 @@ impl Quiet {
                 put_closed: AtomicU32::new(OPEN),
                 get_closed: AtomicU32::new(OPEN),
             }
-        }
-    }
-}
-
-/// The lock of an end, held: until [`commit`](Self::commit) or [`leave`](Self::leave), which must follow.
-pub(super) struct Turn<'a, W: Wait, M: Measure, const END: bool> {
-    ring: &'a RawRing,
-    w: &'a W,
-    bound: M,
-    /// This end's cursor.
-    at: M,
-    /// The far end's cursor, when last looked.
-    seen: M,
-    woken: bool,
-}
-
-impl<'a, W: Wait, M: Measure, const END: bool> Turn<'a, W, M, END> {
-    /// The caller has just taken the lock.
-    #[inline]
-    fn new(ring: &'a RawRing, w: &'a W, bound: M) -> Self {
-        let near = ring.end::<END>();
-        // Relaxed: only holders of the lock write either.
-        let at = M::unpack(near.cursor.load(Relaxed));
-        let seen = M::unpack(near.seen.load(Relaxed));
-        Self { ring, w, bound, at, seen, woken: false }
-    }
-
-    /// This end's cursor.
-    #[inline]
-    pub(super) fn at(&self) -> M {
-        self.at
-    }
-
-    /// What has been put and not been taken, as far as is known.
-    #[inline]
-    fn used(&self) -> M {
-        if END == PUT { self.at.minus(self.seen) } else { self.seen.minus(self.at) }
-    }
-
-    /// What can pass this end, as far as is known.
-    #[inline]
-    pub(super) fn allowance(&self) -> M {
-        if END == PUT { self.bound.minus(self.used()) } else { self.used() }
-    }
-
-    /// Whether `amount` can pass this end, as far as is known.
-    #[inline]
-    fn allows(&self, amount: M) -> bool {
-        match END {
-            // Not `amount <= allowance`: what is known may be older than what this end has passed since, and then
-            // the allowance would be negative.
-            PUT => self.used().plus(amount).fits(self.bound),
-            GET => self.used().items() >= amount.items() && self.used().fits(self.bound),
-        }
-    }
-
-    /// Looks at the far cursor. False: it contradicts ours.
-    #[inline]
-    fn look(&mut self) -> bool {
-        // Acquire pairs with the Release in `commit`: the far end is done with what its cursor has passed.
-        let seen = self.ring.far::<END>().cursor.load(Acquire);
-        self.seen = M::unpack(seen);
-        // Relaxed: only holders of this lock read it.
-        self.ring.end::<END>().seen.store(seen, Relaxed);
-        self.used().fits(self.bound)
-    }
-
-    /// Lets more gather when little can pass, if that has lately been worth it.
-    ///
-    /// A party as fast as its counterpart would otherwise fetch the line of the far cursor for each item, make the other one
-    /// wait for it in turn, and both would go on in lockstep, at a tenth of their speed. After a pause there is a run
-    /// of items to take, and enough for the next run by the time it has been taken. In a ping-pong nothing ever gathers,
-    /// so each pause in vain makes the next ones rarer.
-    #[cold]
-    fn gather(&mut self) {
-        let before = self.allowance().items();
-        if before >= FEW || cfg!(loom) {
-            return;
-        }
-        let thrift = self.ring.end::<END>().thrift;
-        // The number of times to go without, twice: as it was, and counting down.
-        let s = thrift.load(Relaxed);
-        let (period, left) = (s >> 16, s & 0xffff);
-        if left > 0 {
-            thrift.store(s - 1, Relaxed);
-            return;
-        }
-        let mut turn = 0;
-        while turn < GATHER_TURNS && self.w.linger(turn) {
-            turn += 1;
-        }
-        self.look();
-        let gained = self.allowance().items().wrapping_sub(before) >= WORTH;
-        let period = if gained { 0 } else { (2 * period + 1).min(MAX_PERIOD) };
-        thrift.store(period << 16 | period, Relaxed);
-    }
-
-    /// Moves the cursor: the one store by which all of `amount` has passed. Then releases the lock and wakes up to
-    /// `count` sleepers of the far end.
-    #[inline]
-    pub(super) fn commit(self, amount: M, count: u32) {
-        let near = self.ring.end::<END>();
-        // Release publishes the bytes, or that they have been copied out, to `look` at the far end.
-        near.cursor.store(self.at.plus(amount).pack(), Release);
-        let sleepers = near.lock.open();
-        if sleepers.any() || self.woken {
-            self.answer(sleepers, count);
-        }
-    }
-
-    /// Releases the lock and commits nothing.
-    #[cold]
-    pub(super) fn leave(&self) {
-        self.answer(self.ring.end::<END>().lock.leave(), 0);
-    }
-
-    /// Runs the caller's code while the lock is held. If it panics the lock is left, and nothing has happened.
-    #[inline]
-    pub(super) fn hold<R>(&self, body: impl FnOnce() -> R) -> R {
-        struct Leave<'t, 'a, W: Wait, M: Measure, const END: bool>(&'t Turn<'a, W, M, END>);
-        impl<W: Wait, M: Measure, const END: bool> Drop for Leave<'_, '_, W, M, END> {
-            fn drop(&mut self) {
-                self.0.leave();
-            }
-        }
-        let leave = Leave(self);
-        let value = body();
-        forget(leave);
-        value
-    }
-
-    #[cold]
-    fn answer(&self, sleepers: Sleepers, count: u32) {
-        self.ring.end::<END>().lock.wake(self.w, sleepers);
-        if sleepers.at_far_end() {
-            call(self.w, self.ring.far::<END>().event, count);
-        }
-        if self.woken {
-            self.ring.pass_on::<W, M, END>(self.w, self.bound);
         }
     }
 }

@@ -7,7 +7,8 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use super::ring::{GET, Measure, PUT, Patience, RawRing, RingError};
+use super::ring::{GET, PUT, Patience, RawRing, RingError};
+use super::turn::Measure;
 use crate::wait::Wait;
 
 /// The largest bound of a ring, in cells.

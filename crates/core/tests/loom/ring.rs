@@ -123,7 +123,7 @@ fn in_order(capacity: u32, items: usize) {
 
 #[test]
 fn one_to_one_through_one_cell() {
-    check_to(3, "ring, 1:1, one cell", 500, || in_order(1, 2));
+    check("ring, 1:1, one cell", 2000, || in_order(1, 2));
 }
 
 #[test]
@@ -154,8 +154,8 @@ fn many_producers() {
 
 #[test]
 fn many_consumers() {
-    for capacity in 1..=2 {
-        check("ring, 1:2", 5000, move || {
+    for (capacity, preemptions) in [(1, 1), (2, 2)] {
+        check_to(preemptions, "ring, 1:2", 2000, move || {
             let kernel = Kernel::new();
             let queue = Queue::new(capacity);
             let consumers: Vec<_> = (1..=2)
@@ -349,7 +349,7 @@ fn producer_dies(step: u32, capacity: u32) -> bool {
 #[test]
 fn a_producers_death_is_survived() {
     check_deaths_to(1, "ring, a producer's death, one cell", 5000, |step| producer_dies(step, 1));
-    check_deaths_to(1, "ring, a producer's death, two cells", 5000, |step| producer_dies(step, 2));
+    check_deaths_to(1, "ring, a producer's death, two cells", 2000, |step| producer_dies(step, 2));
 }
 
 /// A consumer dies at `step`. Another consumer and the producer go on; at most the item that the victim took is gone.
