@@ -106,6 +106,10 @@ const LINGER: u64 = 45_000;
 /// Pauses of the longest turn; the first turns are 1, 2, 4 and 8.
 const LONGEST: u32 = 16;
 
+/// From this turn on, a lingerer yields instead: whoever it waits for may need its processor. With two producers and a
+/// consumer on two processors, that made a ring three times as fast. A yield to nobody takes about as long as two turns.
+const YIELD_FROM: u32 = 10;
+
 /// Before sleeping for a lock: see [`Wait::spin`].
 #[inline]
 pub fn spin(turn: u32) -> bool {
@@ -138,7 +142,7 @@ struct Lingers {
 pub fn linger(turn: u32) -> bool {
     let most = turns().1;
     if turn > 0 && turn < most {
-        return pause(turn);
+        return if turn < YIELD_FROM { pause(turn) } else { give_way() };
     }
     begin_or_end(turn == 0 && most > 0) && pause(turn)
 }
@@ -154,6 +158,12 @@ fn begin_or_end(begin: bool) -> bool {
     lingers.left_out = if lingers.under_way { 0 } else { lingers.left_out + u32::from(begin) };
     let _ = LINGERS.try_with(|cell| cell.set(lingers));
     lingers.under_way
+}
+
+#[cold]
+fn give_way() -> bool {
+    std::thread::yield_now();
+    true
 }
 
 fn pause(turn: u32) -> bool {
@@ -193,7 +203,8 @@ fn measure() -> (u32, u32) {
     });
     let pause = (shortest.min().unwrap_or(0) / PAUSES).clamp(1, 500);
     let turns = |budget: u64| (budget / pause / u64::from(LONGEST)) as u32 + 4;
-    (turns(SPIN), turns(LINGER))
+    let lingers = turns(LINGER);
+    (turns(SPIN), lingers - lingers.saturating_sub(YIELD_FROM) / 2)
 }
 
 /// Whether the machine has more than one processor. Not whether this thread may use them: a thread that is bound to one may
