@@ -12,7 +12,9 @@ use antiphon::space::Lifetime;
 use crate::crew::Crew;
 
 /// What is done to a file that was good.
-const HARM: &[(&str, fn(&Path))] = &[
+type Harm = (&'static str, fn(&Path));
+
+const HARM: &[Harm] = &[
     ("empty", |path| fs::write(path, "").unwrap()),
     ("short", |path| fs::write(path, b"ANTIPHON").unwrap()),
     ("cut off", |path| {

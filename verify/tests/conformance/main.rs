@@ -114,7 +114,8 @@ const PROMISES: &[Promise] = promises! {
 fn main() -> ExitCode {
     // A panic that a body asks for is no news; one of a body is printed below.
     panic::set_hook(Box::new(|info| {
-        if !info.payload_as_str().is_some_and(|what| what.starts_with(crew::ON_PURPOSE)) {
+        let what = info.payload().downcast_ref::<String>();
+        if !what.is_some_and(|what| what.starts_with(crew::ON_PURPOSE)) {
             eprintln!("{info}");
         }
     }));
