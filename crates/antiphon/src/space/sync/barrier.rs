@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use antiphon_core::sync::RawBarrier;
-use antiphon_core::sync::barrier::{Arrival, BarrierError as RawError};
+use antiphon_core::sync::barrier::{Arrival, BarrierError as RawError, Token};
 use antiphon_core::wait::Deadline;
 use antiphon_place::{Error, Kind, Spec};
 use antiphon_sys::clock;
@@ -147,10 +147,11 @@ impl Barrier {
             Ok(Arrival::Passed(index)) => Ok(index),
             Ok(Arrival::Last(token)) => {
                 let index = token.index();
-                let breaker = BreakOnPanic(self);
+                let mut duty = Duty { barrier: self, token: Some(token) };
                 action();
-                std::mem::forget(breaker);
-                self.raw().finish(token, &noted).map_err(|_| BarrierError::Broken)?;
+                if let Some(token) = duty.token.take() {
+                    self.raw().finish(token, &noted).map_err(|_| BarrierError::Broken)?;
+                }
                 Ok(index)
             }
             Err(RawError::TimedOut) => {
@@ -196,12 +197,17 @@ impl Barrier {
     }
 }
 
-/// Breaks the barrier when the action unwinds.
-struct BreakOnPanic<'a>(&'a Barrier);
+/// The last one's duty, which fails when the action unwinds.
+struct Duty<'a> {
+    barrier: &'a Barrier,
+    token: Option<Token>,
+}
 
-impl Drop for BreakOnPanic<'_> {
+impl Drop for Duty<'_> {
     fn drop(&mut self) {
-        self.0.abort();
+        if let Some(token) = self.token.take() {
+            self.barrier.raw().fail(token, &self.barrier.entry.wait());
+        }
     }
 }
 
