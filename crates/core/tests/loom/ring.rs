@@ -155,7 +155,7 @@ fn many_producers() {
 #[test]
 fn many_consumers() {
     for (capacity, preemptions) in [(1, 1), (2, 2)] {
-        check_to(preemptions, "ring, 1:2", 2000, move || {
+        check_to(preemptions, "ring, 1:2", 1000, move || {
             let kernel = Kernel::new();
             let queue = Queue::new(capacity);
             let consumers: Vec<_> = (1..=2)
