@@ -1,5 +1,6 @@
 //! The checks and chores of antiphon: `cargo xtask COMMAND`.
 
+mod fuzz;
 mod layers;
 mod mutants;
 mod programs;
@@ -30,6 +31,8 @@ enum Command {
     Kill(programs::Options),
     /// Measure antiphon beside its peers.
     Bench(programs::Options),
+    /// Open and use segments that are full of nonsense.
+    Fuzz(fuzz::Options),
     /// Run the tests between threads under ThreadSanitizer.
     Tsan,
 }
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Mutants(options) => mutants::run(&options),
         Command::Kill(options) => programs::kill(&options),
         Command::Bench(options) => programs::bench(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Tsan => tsan::run(),
     };
     match outcome {

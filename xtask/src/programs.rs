@@ -14,7 +14,7 @@ pub(crate) struct Options {
 
 /// Kills processes that use a space, and checks that the others go on.
 pub(crate) fn kill(options: &Options) -> Outcome {
-    run(kill_command().args(&options.arguments))
+    shell::call(kill_command().args(&options.arguments))
 }
 
 /// The command of [`kill`] without arguments.
@@ -29,11 +29,5 @@ pub(crate) fn kill_command() -> Command {
 pub(crate) fn bench(options: &Options) -> Outcome {
     let mut command = shell::cargo();
     command.args(["run", "--quiet", "--release", "--manifest-path", "bench/Cargo.toml", "--"]);
-    run(command.args(&options.arguments))
-}
-
-fn run(command: &mut Command) -> Outcome {
-    let name = shell::describe(command);
-    let status = command.status().map_err(|e| format!("cannot start {name}: {e}"))?;
-    if status.success() { Ok(()) } else { Err(format!("{name}: {status}")) }
+    shell::call(command.args(&options.arguments))
 }

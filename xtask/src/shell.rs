@@ -40,6 +40,13 @@ pub(crate) fn target_directory() -> Result<PathBuf, String> {
     directory.map(PathBuf::from).ok_or_else(|| "cargo metadata names no target directory".into())
 }
 
+/// Runs a command that must succeed, and leaves it our terminal.
+pub(crate) fn call(command: &mut Command) -> Outcome {
+    let name = describe(command);
+    let status = command.status().map_err(|e| format!("cannot start {name}: {e}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{name}: {status}")) }
+}
+
 /// Runs a command, shows its standard output line by line and hands each line to `look`.
 pub(crate) fn tee(command: &mut Command, mut look: impl FnMut(&str)) -> Result<ExitStatus, String> {
     let name = describe(command);
