@@ -13,7 +13,7 @@ pub(crate) const SCENES: usize = 32;
 /// Most operations of a scene.
 pub(crate) const OPERATIONS: usize = 4;
 /// Producers' incarnations that a round can tell apart, and items of each.
-pub(crate) const MAKERS: usize = 1024;
+pub(crate) const MAKERS: usize = 4096;
 pub(crate) const ITEMS: usize = 8192;
 
 /// How far a worker is in an operation.
@@ -107,6 +107,9 @@ pub(crate) struct Ledger {
     pub(crate) done: AtomicU64,
     /// For the scene.
     pub(crate) words: [AtomicU64; 8],
+    /// Nonzero: there is nothing more to do in this round, so who waits for work waits in vain.
+    pub(crate) exhausted: AtomicU32,
+    _pad: AtomicU32,
     /// Next free entry of `makers`.
     pub(crate) makers_used: AtomicU64,
     pub(crate) makers: [Maker; MAKERS],
@@ -131,6 +134,7 @@ impl Ledger {
         }
         self.stop.store(0, Relaxed);
         self.inside.store(0, Relaxed);
+        self.exhausted.store(0, Relaxed);
         self.done.store(0, Relaxed);
         self.words.iter().for_each(|word| word.store(0, Relaxed));
         let used = self.makers_used.swap(0, Relaxed) as usize;

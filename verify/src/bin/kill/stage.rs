@@ -166,7 +166,10 @@ impl Stage<'_> {
     fn all_go_on(&self) -> bool {
         let progress = |i: usize| self.ledger.desks[i].progress.load(Relaxed);
         let before: Vec<_> = (0..self.workers.len()).map(progress).collect();
-        watchdog::until(|| before.iter().enumerate().all(|(i, before)| progress(i) != *before))
+        let exhausted = || self.ledger.exhausted.load(SeqCst) != 0;
+        watchdog::until(|| {
+            before.iter().enumerate().all(|(i, before)| progress(i) != *before) || exhausted()
+        })
     }
 
     /// Waits until every worker has ended in good order.

@@ -4,10 +4,13 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use antiphon::Space;
 
-use crate::ledger::{Fault, Ledger, MAKERS, State};
+use crate::ledger::{Fault, Ledger, State};
 use crate::scene::{Fallen, Operation, Post};
 
 pub(crate) struct Scene;
+
+/// At most as many as the ledger has accounts for.
+const ONCES: u64 = 1000;
 
 impl crate::scene::Scene for Scene {
     fn name(&self) -> &'static str {
@@ -27,7 +30,7 @@ impl crate::scene::Scene for Scene {
 
     fn work(&self, space: &Space, post: &mut Post<'_>) {
         let current = &post.ledger.words[0];
-        post.ledger.makers_used.store(MAKERS as u64, SeqCst);
+        post.ledger.makers_used.store(ONCES, SeqCst);
         while !post.stopping() {
             let number = current.load(SeqCst);
             let account = &post.ledger.makers[number as usize];
@@ -47,7 +50,7 @@ impl crate::scene::Scene for Scene {
                 post.fault(Fault::Lost, "once: called, and never run");
             }
             post.outside();
-            if number + 1 < MAKERS as u64 {
+            if number + 1 < ONCES {
                 let _ = current.compare_exchange(number, number + 1, SeqCst, SeqCst);
             }
         }

@@ -222,6 +222,8 @@ impl Scene {
         loop {
             let maker = post.ledger.makers_used.fetch_add(1, SeqCst);
             let Some(account) = post.ledger.makers.get(maker as usize) else { return idle(post) };
+            // Not more than the ledger has room for.
+            std::thread::sleep(Duration::from_millis(2));
             let mut number = 0;
             while number + self.batch <= ITEMS {
                 let count = 1 + post.random.below(self.batch as u64) as usize;
@@ -275,6 +277,7 @@ impl Scene {
 
 /// Every maker's number is used up.
 fn idle(post: &Post<'_>) {
+    post.ledger.exhausted.store(1, SeqCst);
     while !post.stopping() {
         std::thread::sleep(Duration::from_micros(100));
         post.outside();
