@@ -189,6 +189,6 @@ mod tests {
     #[test]
     fn a_primitive_has_one_name_in_every_layer() {
         assert_eq!(findings("crates/antiphon/src/sync/mutex.rs", ""), 0);
-        assert_eq!(findings("crates/antiphon/src/sync/lock.rs", ""), 1);
+        assert_eq!(findings("crates/antiphon/src/sync/padlock.rs", ""), 1);
     }
 }
