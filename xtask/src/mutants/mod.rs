@@ -23,6 +23,9 @@ pub(crate) struct Options {
     /// Plant only the faults whose name contains this.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
+    /// Plant only so many of the faults, spread evenly over the list.
+    #[arg(long, value_name = "N")]
+    sample: Option<usize>,
     /// Faults tried at the same time; as many as there are processors when not given.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
@@ -36,6 +39,12 @@ pub(crate) fn run(options: &Options) -> Outcome {
     let mut mutants = list::read(&shell::root().join("verify/mutants.toml"))?;
     if let Some(only) = &options.only {
         mutants.retain(|mutant| mutant.name.contains(only.as_str()));
+    }
+    if let Some(sample) = options.sample {
+        let all = mutants.len();
+        let mut numbers = 0..all;
+        mutants
+            .retain(|_| numbers.next().is_some_and(|i| i * sample / all != (i + 1) * sample / all));
     }
     if mutants.is_empty() {
         return Err("no fault has that name".into());
