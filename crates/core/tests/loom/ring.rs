@@ -378,8 +378,12 @@ fn consumer_dies(step: u32, capacity: u32) -> bool {
 
 #[test]
 fn a_consumers_death_is_survived() {
-    check_deaths_to(1, "ring, a consumer's death, one cell", 5000, |step| consumer_dies(step, 1));
     check_deaths_to(1, "ring, a consumer's death, two cells", 5000, |step| consumer_dies(step, 2));
+}
+
+#[test]
+fn a_consumers_death_is_survived_by_sleeping_producers() {
+    check_deaths_to(1, "ring, a consumer's death, one cell", 5000, |step| consumer_dies(step, 1));
 }
 
 #[test]
