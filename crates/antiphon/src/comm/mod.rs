@@ -7,7 +7,7 @@
 //! A [`Space`](crate::Space) has the same queue between processes, with the same methods, for plain values, for bytes, and for
 //! messages.
 
-mod outcome;
+pub(crate) mod outcome;
 mod queue;
 
 pub use antiphon_core::comm::Shutdown;

@@ -9,7 +9,8 @@ use antiphon_core::pad::Padded;
 use antiphon_core::wait::Deadline;
 use antiphon_sys::clock;
 
-use crate::error::{GetError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError};
+use crate::comm::outcome;
+use crate::error::{TimedGetError, TimedPutError};
 use crate::space::entry::{Entry, Noted};
 
 /// Where the items of a queue begin: behind the ring's words.
@@ -63,20 +64,11 @@ impl Ends {
         item: T,
         noted: &Noted<'_>,
     ) -> TimedPutError<T> {
-        match error {
-            RingError::TimedOut => TimedPutError::TimedOut(item, self.entry.timeout(noted, None)),
-            RingError::ShutDown => TimedPutError::ShutDown(item),
-            RingError::TooLarge => TimedPutError::TooLarge(item),
-            _ => TimedPutError::Corrupt(item),
-        }
+        outcome::timed_put(error, item, || self.entry.timeout(noted, None))
     }
 
     pub(super) fn timed_get(&self, error: RingError, noted: &Noted<'_>) -> TimedGetError {
-        match error {
-            RingError::TimedOut => TimedGetError::TimedOut(self.entry.timeout(noted, None)),
-            RingError::ShutDown => TimedGetError::ShutDown,
-            _ => TimedGetError::Corrupt,
-        }
+        outcome::timed_get(error, || self.entry.timeout(noted, None))
     }
 }
 
@@ -91,37 +83,7 @@ pub(super) fn at(instant: Instant) -> Deadline {
     clock::deadline_at(instant)
 }
 
-pub(super) fn put<T>(error: RingError, item: T) -> PutError<T> {
-    match error {
-        RingError::ShutDown => PutError::ShutDown(item),
-        RingError::TooLarge => PutError::TooLarge(item),
-        _ => PutError::Corrupt(item),
-    }
-}
-
-pub(super) fn try_put<T>(error: RingError, item: T) -> TryPutError<T> {
-    match error {
-        RingError::Full => TryPutError::Full(item),
-        RingError::ShutDown => TryPutError::ShutDown(item),
-        RingError::TooLarge => TryPutError::TooLarge(item),
-        _ => TryPutError::Corrupt(item),
-    }
-}
-
-pub(super) fn get(error: RingError) -> GetError {
-    match error {
-        RingError::ShutDown => GetError::ShutDown,
-        _ => GetError::Corrupt,
-    }
-}
-
-pub(super) fn try_get(error: RingError) -> TryGetError {
-    match error {
-        RingError::Empty => TryGetError::Empty,
-        RingError::ShutDown => TryGetError::ShutDown,
-        _ => TryGetError::Corrupt,
-    }
-}
+pub(super) use outcome::{get, put, try_get, try_put};
 
 /// The methods that every queue has.
 macro_rules! queue_methods {
