@@ -37,8 +37,6 @@ pub(crate) struct Notes {
 /// Something that is done in steps.
 pub(crate) struct Act {
     pub(crate) name: String,
-    /// Every how many instructions a victim is killed.
-    pub(crate) stride: usize,
     /// Does every victim take the same way? If so, the effect comes at one instruction and stays.
     pub(crate) steady: bool,
     /// May a second victim, killed in the same act, meet what the first left?
@@ -66,7 +64,6 @@ impl Act {
     ) -> Self {
         Self {
             name: name.into(),
-            stride: 1,
             steady: true,
             twice: false,
             prepare: Box::new(|| {}),
@@ -76,10 +73,6 @@ impl Act {
             nudge: Box::new(|| false),
             check: Box::new(check),
         }
-    }
-
-    pub(crate) fn stride(self, stride: usize) -> Self {
-        Self { stride, ..self }
     }
 
     /// The way depends on the time, or on who died.
@@ -389,7 +382,7 @@ impl<'a> Trial<'a> {
         let last = self.check(1, "after all of it")?;
         let mut before = 0;
         let mut turns = HashMap::new();
-        for (at, stop) in trace.iter().enumerate().step_by(self.act.stride) {
+        for (at, stop) in trace.iter().enumerate() {
             // Of a loop's turns, the first few and then some.
             let turn = turns.entry(*stop).and_modify(|turn| *turn += 1).or_insert(0_usize);
             if *turn > TURNS && !turn.is_multiple_of(LATER_TURNS) {

@@ -75,13 +75,9 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
     // A party that has left without saying so, as every helper before, would break it.
     let renew = move || barrier.reset();
     vec![
-        Act::new("barrier: wait, first to come", act, checked())
-            .stride(2)
-            .prepare(renew)
-            .nudge(come),
+        Act::new("barrier: wait, first to come", act, checked()).prepare(renew).nudge(come),
         Act::new("barrier: wait, last to come", act, checked()).prepare(renew).meanwhile(helper()),
         Act::new("barrier: wait after a party's death", act, checked())
-            .stride(2)
             .varies()
             .prepare(move || die_waiting(&one, barrier)),
         Act::new("barrier: reset", move |_| barrier.reset(), checked())

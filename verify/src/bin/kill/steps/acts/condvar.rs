@@ -92,16 +92,13 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
     });
     all.clear();
     vec![
-        Act::new("condvar: wait asleep", move |_| all.take(), checked()).stride(2).nudge(
-            move || {
-                all.bring();
-                true
-            },
-        ),
+        Act::new("condvar: wait asleep", move |_| all.take(), checked()).nudge(move || {
+            all.bring();
+            true
+        }),
         Act::new("condvar: notify with a sleeper", move |_| all.bring(), checked())
             .meanwhile(helper()),
         Act::new("condvar: wait beside a sleeper", move |_| all.take(), checked())
-            .stride(2)
             .prepare(helper())
             .nudge(move || {
                 // Whom it wakes is the kernel's choice; the other sleeps on, so all are told if this was not enough.

@@ -48,13 +48,12 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
             move |deaths| cleared(deaths).map(|set| 1 - set),
         )
         .prepare(move || event.set()),
-        Act::new("event: wait asleep", wait, checked())
-            .stride(7)
-            .prepare(move || event.clear())
-            .nudge(move || {
+        Act::new("event: wait asleep", wait, checked()).prepare(move || event.clear()).nudge(
+            move || {
                 event.set();
                 event.clear();
                 true
-            }),
+            },
+        ),
     ]
 }

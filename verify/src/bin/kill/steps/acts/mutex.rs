@@ -129,11 +129,9 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
                 checked(deaths)
             }
         })
-        .stride(61)
         .prepare(move || *held.borrow_mut() = Some(repaired(mutex.lock())))
         .nudge(|| true),
         Act::new("mutex: recover, repair, unlock", move |_| change(mutex), checked())
-            .stride(3)
             .varies()
             .prepare(perish)
             .twice(),

@@ -78,7 +78,6 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
             move |_| d.call(),
             move |deaths| e.check(deaths + 1),
         )
-        .stride(3)
         .varies()
         .prepare(move || {
             f.renew();
@@ -107,7 +106,6 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
                 i32::from(i.once().call_once(run).is_err())
             });
         })
-        .stride(2)
         .nudge(move || {
             go.ward.notes.words[1].store(1, SeqCst);
             true

@@ -210,8 +210,8 @@ fn of<L: Line>(name: &str, queue: &'static L, ward: &Ward) -> Vec<Act> {
     vec![
         case("put", 1, 1, 0).twice(),
         case("get", 3, 0, 1).twice(),
-        case("put three at once", 0, 3, 0).stride(2).twice(),
-        case("get three at once", 4, 0, 3).stride(2).twice(),
+        case("put three at once", 0, 3, 0).twice(),
+        case("get three at once", 4, 0, 3).twice(),
     ]
     .into_iter()
     .chain(with_sleepers(name, queue, ward))
@@ -251,7 +251,6 @@ fn with_sleepers<L: Line>(name: &str, queue: &'static L, ward: &Ward) -> Vec<Act
             move |_| queue.put(&[Item::new(THEIRS, 0)]),
             move |_| account().map(|()| 0),
         )
-        .stride(2)
         .prepare(full_a)
         .nudge(move || matches!(queue.try_get(), Ok(Some(_)))),
         Act::new(
@@ -259,7 +258,6 @@ fn with_sleepers<L: Line>(name: &str, queue: &'static L, ward: &Ward) -> Vec<Act
             move |_| drop(queue.get(1)),
             move |_| account().map(|()| 0),
         )
-        .stride(2)
         .prepare(empty_a)
         .nudge(move || queue.try_put(Item::new(OURS, 0))),
         Act::new(

@@ -143,15 +143,12 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
         .before(move || WRITING.with(|guard| *guard.borrow_mut() = Some(write(lock))))
         .meanwhile(helper(|lock| drop(read(lock)))),
         Act::new("rwlock: write after a reader's death", move |_| change(lock), checked())
-            .stride(3)
             .varies()
             .prepare(move || read_and_perish.perish(|| std::mem::forget(read(lock)))),
         Act::new("rwlock: read after a writer's death", move |_| drop(read(lock)), checked())
-            .stride(3)
             .varies()
             .prepare(move || perish_writing(&write_and_perish)),
         Act::new("rwlock: write after a writer's death", move |_| change(lock), checked())
-            .stride(3)
             .varies()
             .prepare(move || perish_writing(&write_and_perish_again)),
     ]
