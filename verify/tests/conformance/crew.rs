@@ -49,6 +49,11 @@ impl<'a> Crew<'a> {
         if self.host { "host" } else { "threads" }
     }
 
+    /// What the space is opened by.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     pub(crate) fn directory(&self) -> &Path {
         self.scratch.path()
     }

@@ -6,6 +6,7 @@
 
 mod barrier;
 mod condvar;
+mod copies;
 mod crew;
 mod event;
 mod fork;
@@ -104,6 +105,10 @@ const PROMISES: &[Promise] = promises! {
     fork {
         both: [],
         host: [a_child_is_itself_and_holds_nothing an_exec_is_a_death]
+    }
+    copies {
+        both: [],
+        host: [both_take_part both_fork_and_die]
     }
     hostile {
         both: [],

@@ -54,6 +54,7 @@ const LAYERS: &[Layer] = &[
         ours: Ours::Only(&["antiphon", "antiphon-cluster"]),
         others: Others::Any,
     },
+    Layer { name: "antiphon-copy", ours: Ours::Only(&["antiphon"]), others: Others::Only(&[]) },
     Layer { name: "antiphon-verify", ours: Ours::Any, others: Others::Any },
     Layer { name: "xtask", ours: Ours::Any, others: Others::Any },
 ];
