@@ -13,14 +13,16 @@ const GOOD: i32 = 0;
 const HELD: i32 = 2;
 const DIED: i32 = 3;
 
-/// A function of `verify/copy` that gets the name of the space.
+/// Functions of `verify/copy`, which get the name of the space.
+type Add = unsafe extern "C" fn(*const c_char, u64) -> i32;
+type Sum = unsafe extern "C" fn(*const c_char, u64) -> u64;
 type Visit = unsafe extern "C" fn(*const c_char) -> i32;
 
 /// The functions of `verify/copy`.
 #[derive(Clone, Copy)]
 struct Copy {
-    add: unsafe extern "C" fn(*const c_char, u64) -> i32,
-    sum: unsafe extern "C" fn(*const c_char, u64) -> u64,
+    add: Add,
+    sum: Sum,
     attach: Visit,
     try_lock: Visit,
     keep: Visit,
@@ -38,11 +40,11 @@ impl Copy {
         // SAFETY: the types are those that the object's source gives these functions.
         unsafe {
             Self {
-                add: transmute::<*mut c_void, _>(find(object, c"antiphon_copy_add")),
-                sum: transmute::<*mut c_void, _>(find(object, c"antiphon_copy_sum")),
-                attach: transmute::<*mut c_void, _>(find(object, c"antiphon_copy_attach")),
-                try_lock: transmute::<*mut c_void, _>(find(object, c"antiphon_copy_try")),
-                keep: transmute::<*mut c_void, _>(find(object, c"antiphon_copy_keep")),
+                add: transmute::<*mut c_void, Add>(find(object, c"antiphon_copy_add")),
+                sum: transmute::<*mut c_void, Sum>(find(object, c"antiphon_copy_sum")),
+                attach: transmute::<*mut c_void, Visit>(find(object, c"antiphon_copy_attach")),
+                try_lock: transmute::<*mut c_void, Visit>(find(object, c"antiphon_copy_try")),
+                keep: transmute::<*mut c_void, Visit>(find(object, c"antiphon_copy_keep")),
             }
         }
     }
