@@ -29,6 +29,8 @@ enum Command {
     Mutants(mutants::Options),
     /// Kill processes that use a space: at random instants, or at each instruction.
     Kill(programs::Options),
+    /// Use everything at once for half an hour, with deaths: nothing may grow.
+    Soak(programs::Options),
     /// Measure antiphon beside its peers.
     Bench(programs::Options),
     /// Open and use segments that are full of nonsense.
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Layers => layers::run(),
         Command::Mutants(options) => mutants::run(&options),
         Command::Kill(options) => programs::kill(&options),
+        Command::Soak(options) => programs::soak(&options),
         Command::Bench(options) => programs::bench(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Tsan => tsan::run(),

@@ -19,9 +19,18 @@ pub(crate) fn kill(options: &Options) -> Outcome {
 
 /// The command of [`kill`] without arguments.
 pub(crate) fn kill_command() -> Command {
+    verifier("kill")
+}
+
+/// Uses everything at once for a long time, with deaths, and checks that nothing grows.
+pub(crate) fn soak(options: &Options) -> Outcome {
+    shell::call(verifier("soak").args(&options.arguments))
+}
+
+fn verifier(name: &str) -> Command {
     let mut command = shell::cargo();
     command.args(["run", "--quiet", "--release", "--package", "antiphon-verify"]);
-    command.args(["--bin", "kill", "--"]);
+    command.args(["--bin", name, "--"]);
     command
 }
 

@@ -1,0 +1,44 @@
+//! What the workers of a soak do: a trade per primitive.
+//!
+//! A turn takes a moment, waits with a timeout where it may have to wait for others, and says what must not be.
+
+mod locks;
+mod queues;
+mod spaces;
+mod waits;
+
+use antiphon::Space;
+use antiphon_verify::random::Random;
+
+/// A use of one primitive.
+pub(crate) trait Trade {
+    /// Does a bit of it.
+    fn turn(&mut self, space: &Space, random: &mut Random) -> Result<(), String>;
+}
+
+macro_rules! trades {
+    ($($name:literal => $trade:path,)*) => {
+        /// What the trades are called, in the order of [`all`].
+        pub(crate) const NAMES: &[&str] = &[$($name),*];
+
+        /// Every trade, with its objects opened.
+        pub(crate) fn all(space: &Space) -> Vec<Box<dyn Trade>> {
+            vec![$(Box::new(<$trade>::open(space))),*]
+        }
+    };
+}
+
+trades! {
+    "mutex" => locks::Mutexes,
+    "reentrant mutex" => locks::Reentrant,
+    "rwlock" => locks::RwLocks,
+    "semaphore" => waits::Semaphores,
+    "condvar" => waits::Condvars,
+    "event" => waits::Events,
+    "barrier" => waits::Barriers,
+    "queue" => queues::Plain,
+    "byte queue" => queues::Bytes,
+    "message queue" => queues::Messages,
+    "objects" => spaces::Objects,
+    "spaces" => spaces::Spaces,
+}
