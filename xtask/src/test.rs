@@ -27,6 +27,7 @@ const GROUPS: &[Group] = &[
     Group { name: "unit and integration", command: ordinary },
     Group { name: "documentation", command: documentation },
     Group { name: "loom models", command: shipped_models },
+    Group { name: "shuttle walks", command: shipped_walks },
     Group { name: "kills", command: kills },
 ];
 
@@ -52,20 +53,49 @@ fn kills(_target: &Path) -> Command {
 
 /// With what each model has to say: how many executions it explored.
 fn shipped_models(target: &Path) -> Command {
-    let mut command = models(target, &shell::root());
+    let mut command = models(Checker::Loom, target, &shell::root());
     command.args(["--", "--show-output"]);
     command
 }
 
+/// The same of the random walks.
+fn shipped_walks(target: &Path) -> Command {
+    let mut command = models(Checker::Shuttle, target, &shell::root());
+    command.args(["--", "--show-output"]);
+    command
+}
+
+/// What runs the models of the algorithms.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Checker {
+    /// Explores small scenes.
+    #[default]
+    Loom,
+    /// Walks through large ones.
+    Shuttle,
+}
+
+impl Checker {
+    /// What its configuration and its test are called.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Loom => "loom",
+            Self::Shuttle => "shuttle",
+        }
+    }
+}
+
 /// The models of every algorithm in the tree at `tree`, built beside `target` so that the ordinary build stays warm.
-pub(crate) fn models(target: &Path, tree: &Path) -> Command {
+pub(crate) fn models(checker: Checker, target: &Path, tree: &Path) -> Command {
+    let name = checker.name();
     let mut command = shell::cargo();
     command
         .current_dir(tree)
-        .args(["test", "--release", "--package", "antiphon-core", "--test", "loom"])
+        .args(["test", "--release", "--package", "antiphon-core", "--test", name])
         .arg("--target-dir")
-        .arg(target.join("loom"))
-        .env("RUSTFLAGS", "--cfg loom")
+        .arg(target.join(name))
+        .env("RUSTFLAGS", format!("--cfg {name}"))
         // A model explores for seconds and is built often: quick builds, and arithmetic that is checked.
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")

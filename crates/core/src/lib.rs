@@ -11,7 +11,7 @@
 #![no_std]
 
 pub mod comm;
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 pub mod model;
 pub mod owner;
 pub mod pad;

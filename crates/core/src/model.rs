@@ -1,4 +1,4 @@
-//! A futex, and deaths, for the model checker.
+//! A futex, and deaths, for the model checkers.
 //!
 //! [`Kernel`] stands for the operating system of one execution: a queue of sleepers per word, the set of owners that are
 //! gone, and the epoch. [`Model`] is one party's view of it and implements [`Wait`].
@@ -10,8 +10,8 @@
 //!   [`primitive`](crate::primitive), a call to sleep, the return from it, or a wake. Its closure is unwound, then it is
 //!   declared gone as a kernel would do: the verdict first, then the epoch, then everybody is woken.
 //!
-//! The queue's lock orders more than a kernel promises (it is sequentially consistent under loom), so orderings show
-//! their faults on those paths that do not sleep.
+//! The queue's lock orders more than a kernel promises (it is sequentially consistent under either checker), so orderings
+//! show their faults on those paths that do not sleep.
 
 extern crate std;
 
@@ -22,9 +22,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::vec::Vec;
 
-use loom::sync::atomic::{AtomicU32, Ordering};
-use loom::sync::{Condvar, Mutex};
-use loom::thread::ThreadId;
+#[cfg(loom)]
+use loom as checker;
+#[cfg(shuttle)]
+use shuttle as checker;
+
+use checker::sync::atomic::{AtomicU32, Ordering};
+use checker::sync::{Condvar, Mutex};
+use checker::thread::{self, ThreadId};
 
 use crate::owner::Owner;
 use crate::wait::{Deadline, Wait, Wake, Word};
@@ -50,6 +55,8 @@ struct Queue {
     epoch: u32,
     /// In the order in which they fell asleep.
     sleepers: Vec<Arc<Sleeper>>,
+    /// How often somebody has fallen asleep.
+    sleeps: u32,
 }
 
 #[derive(Debug)]
@@ -106,6 +113,12 @@ impl Kernel {
         Model { kernel: self.clone(), me: Owner::new(id).expect("a nonzero id") }
     }
 
+    /// How often somebody has fallen asleep so far: a model without any says little about wakes.
+    #[must_use]
+    pub fn sleeps(&self) -> u32 {
+        self.shared.queue.lock().unwrap().sleeps
+    }
+
     /// Declares `owner` gone, advances the epoch and wakes everybody. Three steps, as in life.
     pub fn declare_gone(&self, owner: Owner) {
         assert!(self.shared.mortal, "nobody dies on this kernel");
@@ -120,8 +133,8 @@ impl Kernel {
     /// Runs `life` on the current thread as `owner`, who dies just before step `step` (counted from 0). `None`: it died,
     /// and has been declared gone. One victim per thread.
     pub fn victim<T>(&self, owner: Owner, step: u32, life: impl FnOnce() -> T) -> Option<T> {
-        let thread = loom::thread::current().id();
-        VICTIMS.with_borrow_mut(|victims| victims.push(Victim { thread, left: step }));
+        let thread = thread::current().id();
+        VICTIMS.with_borrow_mut(|victims| victims.push(Victim { thread, left: Some(step) }));
         let outcome = catch_unwind(AssertUnwindSafe(life));
         VICTIMS.with_borrow_mut(|victims| victims.retain(|victim| victim.thread != thread));
         match outcome {
@@ -167,7 +180,9 @@ impl<const OWNER_IS_THREAD: bool> Wait for Model<OWNER_IS_THREAD> {
     }
 
     fn wait(&self, word: &Word, expected: u32, epoch: u32, deadline: Option<Deadline>) -> Wake {
-        step();
+        if step() {
+            return Wake::Woken;
+        }
         let mut queue = self.kernel.shared.queue.lock().unwrap();
         // Under the queue's lock, as a kernel does: a waker that changed the word before this read takes the lock
         // after us and finds us, or took it before us, and then we see its change.
@@ -177,6 +192,7 @@ impl<const OWNER_IS_THREAD: bool> Wait for Model<OWNER_IS_THREAD> {
             }
             let me = Arc::new(Sleeper { word: address(word), bell: Condvar::new() });
             queue.sleepers.push(me.clone());
+            queue.sleeps += 1;
             while queue.sleepers.iter().any(|sleeper| Arc::ptr_eq(sleeper, &me)) {
                 queue = me.bell.wait(queue).unwrap();
             }
@@ -187,7 +203,9 @@ impl<const OWNER_IS_THREAD: bool> Wait for Model<OWNER_IS_THREAD> {
     }
 
     fn wake(&self, word: *const Word, count: u32) {
-        step();
+        if step() {
+            return;
+        }
         let mut queue = self.kernel.shared.queue.lock().unwrap();
         for _ in 0..count {
             let Some(first) = queue.sleepers.iter().position(|s| s.word == address(word)) else {
@@ -216,12 +234,12 @@ struct Death;
 
 struct Victim {
     thread: ThreadId,
-    /// Steps until it dies.
-    left: u32,
+    /// Steps until it dies. `None`: it has died.
+    left: Option<u32>,
 }
 
 std::thread_local! {
-    /// loom runs all threads of an execution on one thread of the system, and other models on others.
+    /// A checker runs all threads of an execution on one thread of the system, and other models on others.
     static VICTIMS: RefCell<Vec<Victim>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -229,21 +247,31 @@ fn is_death(reason: &(dyn Any + Send)) -> bool {
     reason.is::<Death>()
 }
 
-/// A point at which a victim may die.
-pub(crate) fn step() {
-    let dies = VICTIMS.with_borrow_mut(|victims| {
+/// A point at which a victim may die. True on its way out: what its destructors do then must reach nobody, since one that is
+/// killed runs none.
+pub(crate) fn step() -> bool {
+    let (dies, dead) = VICTIMS.with_borrow_mut(|victims| {
         if victims.is_empty() {
-            return false;
+            return (false, false);
         }
-        let thread = loom::thread::current().id();
+        let thread = thread::current().id();
         let Some(victim) = victims.iter_mut().find(|victim| victim.thread == thread) else {
-            return false;
+            return (false, false);
         };
-        let dies = victim.left == 0;
-        victim.left = victim.left.wrapping_sub(1);
-        dies
+        match victim.left {
+            Some(0) => {
+                victim.left = None;
+                (true, false)
+            }
+            Some(left) => {
+                victim.left = Some(left - 1);
+                (false, false)
+            }
+            None => (false, true),
+        }
     });
     if dies {
         resume_unwind(Box::new(Death));
     }
+    dead
 }

@@ -1,5 +1,6 @@
 //! The list of faults.
 
+use crate::test::Checker;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,14 +20,17 @@ pub(super) struct Mutant {
     pub(super) replace: String,
     /// How the names of the models begin that must catch it.
     pub(super) test: String,
+    /// Whose models these are; loom's when it does not say.
+    #[serde(default)]
+    pub(super) checker: Checker,
     /// What goes wrong.
     pub(super) why: String,
 }
 
 impl Mutant {
-    /// Whether the model called `test` is one that must catch this fault.
-    pub(super) fn wants(&self, test: &str) -> bool {
-        test.starts_with(&self.test)
+    /// Whether the model called `test` of that checker is one that must catch this fault.
+    pub(super) fn wants(&self, checker: Checker, test: &str) -> bool {
+        checker == self.checker && test.starts_with(&self.test)
     }
 
     /// `source` with the fault in it.
@@ -76,6 +80,7 @@ mod tests {
             find: "Release".into(),
             replace: "Relaxed".into(),
             test: "x".into(),
+            checker: Checker::Loom,
             why: "y".into(),
         };
         assert_eq!(mutant.apply("store(Release)"), Ok("store(Relaxed)".into()));

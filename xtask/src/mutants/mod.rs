@@ -8,8 +8,8 @@ mod tree;
 mod trial;
 
 use crate::shell::{self, Outcome};
+use crate::test::Checker;
 use list::Mutant;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
@@ -53,8 +53,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         options.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
     let limit = Duration::from_secs(options.limit);
     let tree = Tree::plant(&shell::target_directory()?.join("mutants"))?;
-    let program = tree.build().map_err(|e| format!("the source as it is: {e}"))?;
-    let models = baseline(&program, &mutants, jobs, limit)?;
+    let models = baseline(&tree, &mutants, jobs, limit)?;
 
     println!("{:<40} {:<12} {:>7}  by", "fault", "verdict", "seconds");
     let tree = Mutex::new(tree);
@@ -73,17 +72,24 @@ pub(crate) fn run(options: &Options) -> Outcome {
 
 /// The models that the faults name, the quickest first. All of them pass on the source as it is.
 fn baseline(
-    program: &Path,
+    tree: &Tree,
     mutants: &[Mutant],
     jobs: usize,
     limit: Duration,
 ) -> Result<Vec<Model>, String> {
-    let mut names = trial::names(program)?;
-    names.retain(|name| mutants.iter().any(|mutant| mutant.wants(name)));
-    let mut models = side_by_side(&names, jobs, |name| {
+    let mut named = Vec::new();
+    for checker in [Checker::Loom, Checker::Shuttle] {
+        if mutants.iter().any(|mutant| mutant.checker == checker) {
+            let program = tree.build(checker).map_err(|e| format!("the source as it is: {e}"))?;
+            let names = trial::names(&program)?.into_iter();
+            let names = names.filter(|name| mutants.iter().any(|m| m.wants(checker, name)));
+            named.extend(names.map(|name| (checker, program.clone(), name)));
+        }
+    }
+    let mut models = side_by_side(&named, jobs, |(checker, program, name)| {
         let begun = Instant::now();
         let verdict = trial::judge(program, name, limit)?;
-        Ok((Model { name: name.clone(), took: begun.elapsed() }, verdict))
+        Ok((Model { checker: *checker, name: name.clone(), took: begun.elapsed() }, verdict))
     })?;
     for (model, verdict) in &models {
         match verdict {
@@ -95,7 +101,8 @@ fn baseline(
     models.retain(|(_, verdict)| matches!(verdict, Verdict::Survived));
     let mut models: Vec<Model> = models.into_iter().map(|(model, _)| model).collect();
     models.sort_by_key(|model| model.took);
-    let is_asked = |mutant: &&Mutant| models.iter().any(|model| mutant.wants(&model.name));
+    let wants = |mutant: &Mutant, model: &Model| mutant.wants(model.checker, &model.name);
+    let is_asked = |mutant: &&Mutant| models.iter().any(|model| wants(mutant, model));
     match mutants.iter().find(|mutant| !is_asked(mutant)) {
         Some(mutant) => Err(format!("{}: no model is called {:?}", mutant.name, mutant.test)),
         None => Ok(models),

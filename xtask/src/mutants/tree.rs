@@ -2,7 +2,7 @@
 
 use super::list::Mutant;
 use crate::shell;
-use crate::test;
+use crate::test::{self, Checker};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -38,9 +38,9 @@ impl Tree {
     }
 
     /// Builds the models of the source as it is, and returns the program.
-    pub(super) fn build(&self) -> Result<PathBuf, String> {
-        let built = cargo_build(&self.folder, &self.source())?;
-        let program = self.programs().join("as-it-is");
+    pub(super) fn build(&self, checker: Checker) -> Result<PathBuf, String> {
+        let built = cargo_build(checker, &self.folder, &self.source())?;
+        let program = self.programs().join(checker.name());
         copy(&built, &program)?;
         Ok(program)
     }
@@ -53,7 +53,7 @@ impl Tree {
         let faulty = mutant.apply(&original).map_err(Unbuilt::Unapplied)?;
         let program = self.programs().join(&mutant.name);
         let built = write(&path, &faulty)
-            .and_then(|()| cargo_build(&self.folder, &self.source()))
+            .and_then(|()| cargo_build(mutant.checker, &self.folder, &self.source()))
             .and_then(|built| copy(&built, &program));
         write(&path, &original).map_err(Unbuilt::Uncompiled)?;
         built.map(|()| program).map_err(Unbuilt::Uncompiled)
@@ -68,8 +68,8 @@ pub(super) enum Unbuilt {
     Uncompiled(String),
 }
 
-fn cargo_build(folder: &Path, source: &Path) -> Result<PathBuf, String> {
-    let mut command = test::models(folder, source);
+fn cargo_build(checker: Checker, folder: &Path, source: &Path) -> Result<PathBuf, String> {
+    let mut command = test::models(checker, folder, source);
     let output = command
         .args(["--no-run", "--message-format=json-render-diagnostics"])
         .output()
@@ -81,9 +81,9 @@ fn cargo_build(folder: &Path, source: &Path) -> Result<PathBuf, String> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "loom")
+        .filter(|message| message["target"]["name"] == checker.name())
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .ok_or_else(|| "cargo built no program called loom".into())
+        .ok_or_else(|| format!("cargo built no program called {}", checker.name()))
 }
 
 /// The workspace's manifest, reduced to the core crate.

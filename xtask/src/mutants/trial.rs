@@ -3,6 +3,7 @@
 use super::list::Mutant;
 use super::tree::Unbuilt;
 use crate::shell;
+use crate::test::Checker;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 /// A model, and how long it took on the source as it is.
 pub(super) struct Model {
+    pub(super) checker: Checker,
     pub(super) name: String,
     pub(super) took: Duration,
 }
@@ -70,7 +72,7 @@ pub(super) fn run(
         Err(Unbuilt::Uncompiled(reason)) => return Ok(Verdict::Uncompiled(reason)),
     };
     let mut worst = Verdict::Survived;
-    for model in models.iter().filter(|model| mutant.wants(&model.name)) {
+    for model in models.iter().filter(|model| mutant.wants(model.checker, &model.name)) {
         match judge(&program, &model.name, limit)? {
             Verdict::Survived => {}
             Verdict::Caught(reason) => {

@@ -46,6 +46,9 @@ const DRAIN_STEP: u32 = 4;
 
 /// A participant may read so many times at once, and a few more (one per thread that races past the check).
 const MOST_READS: u64 = 1 << 31;
+/// What stands for more: so far from both ends that no number of threads brings the count there, since every read that begins
+/// sets it again.
+const LOST_COUNT: u64 = 3 << 30;
 
 /// The lock without its value and without the readers' words, which are borrowed: one per participant, found by
 /// `owner & 1023`, or a single one in scope `threads`. The same slice must be given to every call.
@@ -77,8 +80,8 @@ impl RawRwLock {
     /// Waits until the caller may read, or `deadline`. Everything before the releasing
     /// [`unlock_write`](Self::unlock_write) happens before this returns.
     ///
-    /// # Panics
-    /// If a participant reads more than 2^31 times at once, which takes forgotten guards.
+    /// A participant that reads more than 2^31 times at once, which takes forgotten guards or a damaged word, reads until it
+    /// is gone: what its word counts is not known any more.
     #[inline]
     pub fn read<W: Wait>(
         &self,
@@ -96,9 +99,6 @@ impl RawRwLock {
     }
 
     /// Starts reading without waiting. `None`: somebody writes, or waits to.
-    ///
-    /// # Panics
-    /// As [`read`](Self::read).
     #[inline]
     pub fn try_read<W: Wait>(&self, readers: &[AtomicU64], w: &W) -> Option<Claim> {
         let mine = word_of(readers, w);
@@ -461,11 +461,11 @@ fn enter_first<W: Wait>(mine: &AtomicU64, w: &W) {
     let me = u64::from(w.me().get());
     let mut s = mine.load(Relaxed);
     loop {
-        let next = if s >> 32 == me { s + 1 } else { me << 32 | 1 };
-        assert!(
-            next as u32 as u64 <= MOST_READS,
-            "too many reads at once (were guards forgotten?)"
-        );
+        let next = match s as u32 {
+            _ if s >> 32 != me => me << 32 | 1,
+            reads if u64::from(reads) < MOST_READS => s + 1,
+            _ => me << 32 | LOST_COUNT,
+        };
         match mine.compare_exchange(s, next, SeqCst, Relaxed) {
             Ok(_) => return,
             Err(seen) => s = seen,

@@ -229,6 +229,24 @@ fn a_participant_takes_over_the_word_of_the_one_before() {
     });
 }
 
+#[test]
+fn a_count_that_is_lost_keeps_writers_out_until_its_participant_is_gone() {
+    check("rwlock, a damaged count", 1, || {
+        let kernel = Kernel::mortal();
+        let guarded = Guarded::new(2);
+        let (lock, readers) = (&guarded.lock, &guarded.readers);
+        let (reader, writer) = (kernel.participant(1), kernel.participant(0));
+        for count in [1 << 31, u32::MAX] {
+            readers[1].store(u64::from(reader.me().get()) << 32 | u64::from(count), Relaxed);
+            assert_eq!(lock.try_read(readers, &reader), Some(Claim::Clean));
+            lock.unlock_read(readers, &reader);
+            assert_eq!(lock.write(readers, &writer, Some(Deadline(0))), Err(WaitError::TimedOut));
+        }
+        kernel.declare_gone(reader.me());
+        assert_eq!(lock.try_write(readers, &writer), Some(Claim::Clean));
+    });
+}
+
 /// A writer that is killed while it waits for readers has changed nothing, and nobody suspects it.
 #[test]
 fn a_dead_waiter_raises_no_suspicion() {
