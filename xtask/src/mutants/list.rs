@@ -71,6 +71,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Mutant>, String> {
 #[cfg(test)]
 mod tests {
     use super::Mutant;
+    use crate::test::Checker;
 
     #[test]
     fn a_fault_fits_exactly_one_place() {
