@@ -62,6 +62,9 @@ const LAYERS: &[Layer] = &[
 /// What nothing may depend on.
 const NOBODYS: &[&str] = &["antiphon-verify", "antiphon-bench", "antiphon-fuzz", "xtask"];
 
+/// What is built for model checkers only.
+const CHECKERS: &[&str] = &["cfg(loom)", "cfg(shuttle)"];
+
 /// Every arrow that points the wrong way, and every dependency that `ARCHITECTURE.md` does not explain.
 pub(super) fn check(metadata: &Value, files: &[File]) -> Vec<String> {
     let explained = files.iter().find(|file| file.path == "ARCHITECTURE.md");
@@ -95,8 +98,8 @@ fn finding(layer: &Layer, dependency: &Value, explained: &str) -> Option<String>
         return (!allowed).then(|| format!("{from} -> {to}: arrows point down only"));
     }
     // Tests and models may use more, and a model checker replaces what it checks.
-    let is_shipped =
-        dependency["kind"].is_null() && dependency["target"].as_str() != Some("cfg(loom)");
+    let is_shipped = dependency["kind"].is_null()
+        && !dependency["target"].as_str().is_some_and(|target| CHECKERS.contains(&target));
     if let Others::Only(names) = layer.others
         && is_shipped
         && !names.contains(&to)

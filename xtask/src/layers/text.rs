@@ -67,10 +67,12 @@ const RULES: &[Rule] = &[
         says: "core does without std and alloc",
     },
     Rule {
-        pattern: |line| line.contains("cfg") && has_word(line, "loom"),
+        pattern: |line| {
+            line.contains("cfg") && (has_word(line, "loom") || has_word(line, "shuttle"))
+        },
         within: &["crates/", "faces/"],
         except: &["crates/core/"],
-        says: "only core knows the model checker",
+        says: "only core knows the model checkers",
     },
     Rule {
         pattern: |line| line.contains("cfg") && has_word(line, "target_os"),
