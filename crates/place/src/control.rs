@@ -9,7 +9,8 @@ use antiphon_core::owner::Owner;
 use antiphon_core::pad::Padded;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::layout::{FORMAT_VERSION, Fnv, MAGIC, fixed, text};
+use crate::layout::{fixed, text};
+use crate::preamble::{Preamble, checksum};
 use crate::site::{SiteId, Sites};
 
 /// Most participants that a space can be created for: an index has 10 bits and the last is never given.
@@ -26,10 +27,7 @@ const CONTROL: u32 = 0;
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(crate) struct ControlFixed {
-    magic: [u8; 8],
-    version: u32,
-    kind: u32,
-    total: u64,
+    preamble: Preamble,
     participants: u32,
     kept: u32,
     boot: [u8; 16],
@@ -42,10 +40,7 @@ pub(crate) struct ControlFixed {
 
 const _: () = {
     assert!(size_of::<ControlFixed>() == 88);
-    assert!(offset_of!(ControlFixed, magic) == 0);
-    assert!(offset_of!(ControlFixed, version) == 8);
-    assert!(offset_of!(ControlFixed, kind) == 12);
-    assert!(offset_of!(ControlFixed, total) == 16);
+    assert!(offset_of!(ControlFixed, preamble) == 0);
     assert!(offset_of!(ControlFixed, participants) == 24);
     assert!(offset_of!(ControlFixed, kept) == 28);
     assert!(offset_of!(ControlFixed, boot) == 32);
@@ -58,10 +53,7 @@ const _: () = {
 impl ControlFixed {
     pub(crate) fn new(participants: u32, kept: bool, boot: [u8; 16], space: [u8; 16]) -> Self {
         let mut this = Self {
-            magic: MAGIC,
-            version: FORMAT_VERSION,
-            kind: CONTROL,
-            total: Control::size(participants) as u64,
+            preamble: Preamble::new(CONTROL, Control::size(participants) as u64),
             participants,
             kept: u32::from(kept),
             boot,
@@ -71,31 +63,17 @@ impl ControlFixed {
             _reserved: 0,
             checksum: 0,
         };
-        this.checksum = this.sum();
+        this.checksum = checksum(&this);
         this
-    }
-
-    fn sum(&self) -> u64 {
-        let mut hash = Fnv::new();
-        hash.write(&self.as_bytes()[..size_of::<Self>() - 8]);
-        hash.0
     }
 
     /// Is this the control segment of a space, `length` bytes long? Says why not.
     pub(crate) fn check(&self, length: u64) -> Result<(), &'static str> {
-        if self.magic != MAGIC {
-            return Err("it does not begin with antiphon's mark");
-        }
-        if self.version != FORMAT_VERSION {
-            return Err("it was written by another version of antiphon");
-        }
-        if self.checksum != self.sum() {
-            return Err("its header is damaged");
-        }
-        if self.kind != CONTROL || !(1..=MAX_PARTICIPANTS).contains(&self.participants) {
+        self.preamble.check(self.checksum == checksum(self), length)?;
+        if self.preamble.kind != CONTROL || !(1..=MAX_PARTICIPANTS).contains(&self.participants) {
             return Err("it is not a control segment");
         }
-        if self.total != length || self.total != Control::size(self.participants) as u64 {
+        if self.preamble.total != Control::size(self.participants) as u64 {
             return Err("its length is not what its header says");
         }
         Ok(())
@@ -294,6 +272,11 @@ impl Participant {
         self.died.store(0, Relaxed);
         write_text(&self.label, label);
         write_text(&self.program, program);
+    }
+
+    /// The number of a process that did not know it when its line was written.
+    pub(crate) fn set_pid(&self, pid: u32) {
+        self.pid.store(pid, Relaxed);
     }
 
     /// A forked child takes over what its parent said, under its own pid.

@@ -57,6 +57,12 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// Somebody has removed the space while this process used it, so nothing can be found or made in it any more.
+    #[error("{path} was removed while it was used: leave it, and open it again for a new one")]
+    Removed {
+        /// The space's directory.
+        path: PathBuf,
+    },
     /// The object exists, but is something else than what was asked for.
     #[error("{name} exists with another {what}: asked for {wanted}, found {found}")]
     Mismatch {

@@ -6,7 +6,8 @@ use antiphon_core::owner::Owner;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::error::Error;
-use crate::layout::{FORMAT_VERSION, Fnv, MAGIC, fixed, text};
+use crate::layout::{fixed, text};
+use crate::preamble::{Preamble, checksum};
 use crate::record::Statistics;
 use crate::waiters::Waiters;
 
@@ -73,10 +74,7 @@ pub struct Spec {
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(crate) struct Fixed {
-    magic: [u8; 8],
-    version: u32,
-    kind: u32,
-    total: u64,
+    preamble: Preamble,
     type_layout: u64,
     params: [u64; 4],
     space: [u8; 16],
@@ -93,10 +91,7 @@ pub(crate) struct Fixed {
 
 const _: () = {
     assert!(size_of::<Fixed>() == 272);
-    assert!(offset_of!(Fixed, magic) == 0);
-    assert!(offset_of!(Fixed, version) == 8);
-    assert!(offset_of!(Fixed, kind) == 12);
-    assert!(offset_of!(Fixed, total) == 16);
+    assert!(offset_of!(Fixed, preamble) == 0);
     assert!(offset_of!(Fixed, type_layout) == 24);
     assert!(offset_of!(Fixed, params) == 32);
     assert!(offset_of!(Fixed, space) == 64);
@@ -125,10 +120,7 @@ pub(crate) struct Origin {
 impl Fixed {
     pub(crate) fn new(spec: &Spec, origin: &Origin) -> Self {
         let mut this = Self {
-            magic: MAGIC,
-            version: FORMAT_VERSION,
-            kind: spec.kind as u32,
-            total: spec.total() as u64,
+            preamble: Preamble::new(spec.kind as u32, spec.total() as u64),
             type_layout: spec.type_layout,
             params: spec.params.map(|(_, value)| value),
             space: origin.space,
@@ -142,31 +134,14 @@ impl Fixed {
             site: fixed(&origin.site),
             checksum: 0,
         };
-        this.checksum = this.sum();
+        this.checksum = checksum(&this);
         this
-    }
-
-    fn sum(&self) -> u64 {
-        let mut hash = Fnv::new();
-        hash.write(&self.as_bytes()[..size_of::<Self>() - 8]);
-        hash.0
     }
 
     /// Is this the header of a segment of `length` bytes of ours? Says why not.
     pub(crate) fn check(&self, length: u64) -> Result<Kind, &'static str> {
-        if self.magic != MAGIC {
-            return Err("it does not begin with antiphon's mark");
-        }
-        if self.version != FORMAT_VERSION {
-            return Err("it was written by another version of antiphon");
-        }
-        if self.checksum != self.sum() {
-            return Err("its header is damaged");
-        }
-        if self.total != length {
-            return Err("its length is not what its header says");
-        }
-        Kind::from_number(self.kind).ok_or("its kind is unknown")
+        self.preamble.check(self.checksum == checksum(self), length)?;
+        Kind::from_number(self.preamble.kind).ok_or("its kind is unknown")
     }
 
     /// Is it what `spec` asks for?
@@ -174,8 +149,8 @@ impl Fixed {
         let mismatch = |what, wanted: String, found: String| {
             Err(Error::Mismatch { name: name.to_owned(), what, wanted, found })
         };
-        if self.kind != spec.kind as u32 {
-            let found = Kind::from_number(self.kind).map_or("unknown", Kind::name);
+        if self.preamble.kind != spec.kind as u32 {
+            let found = Kind::from_number(self.preamble.kind).map_or("unknown", Kind::name);
             return mismatch("kind", spec.kind.name().to_owned(), found.to_owned());
         }
         if self.type_layout != spec.type_layout {
@@ -186,8 +161,8 @@ impl Fixed {
                 return mismatch(what, wanted.to_string(), found.to_string());
             }
         }
-        if self.total != spec.total() as u64 {
-            return mismatch("size", spec.total().to_string(), self.total.to_string());
+        if self.preamble.total != spec.total() as u64 {
+            return mismatch("size", spec.total().to_string(), self.preamble.total.to_string());
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Looking at spaces and objects from outside: no attaching, nobody paused, nothing believed that is not checked.
 
+use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -11,12 +12,13 @@ use antiphon_sys::memory::Mapping;
 use crate::control::{
     Control, ControlFixed, Participant, ParticipantInfo, State, generation, index,
 };
-use crate::directory::{CONTROL, read_fixed};
+use crate::directory::CONTROL;
 use crate::error::Error;
 use crate::header::{Fixed, Header, Kind};
 use crate::name::check_name;
+use crate::objects::read_fixed;
 use crate::participant::LOCKS;
-use crate::private::{Private, base_directory, refused};
+use crate::private::{Private, Sharing, refused};
 use crate::record::{Counter, Death, Record};
 use crate::site::SiteId;
 use crate::waiters::WaiterInfo;
@@ -146,13 +148,20 @@ impl ObjectInfo {
     }
 }
 
-pub(crate) fn open(space: &str) -> Result<Private, Error> {
-    check_name(space)?;
-    let path = base_directory().join(space);
-    if !path.exists() {
-        return Err(Error::NotFound { what: "space", name: space.to_owned() });
+/// The space with this name, and the directory that it is in.
+pub(crate) fn open(space: &str) -> Result<(Private, Private), Error> {
+    let (name, sharing) = Sharing::of(space)?;
+    let not_found = || Error::NotFound { what: "space", name: space.to_owned() };
+    if !sharing.base().join(name).exists() {
+        return Err(not_found());
     }
-    Private::open(path)
+    let base = Private::existing_base(sharing)?;
+    match base.existing(name) {
+        Err(Error::System { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Err(not_found())
+        }
+        space => Ok((base, space?)),
+    }
 }
 
 fn map(path: &Path, file: impl AsFd, len: usize) -> Result<Mapping, Error> {
@@ -164,7 +173,7 @@ fn map(path: &Path, file: impl AsFd, len: usize) -> Result<Mapping, Error> {
 /// # Errors
 /// [`Error::NotFound`], [`Error::Foreign`], [`Error::Insecure`], [`Error::System`].
 pub fn inspect_space(name: &str) -> Result<SpaceInfo, Error> {
-    let space = open(name)?;
+    let (_, space) = open(name)?;
     let path = space.join(CONTROL);
     let file =
         space.dir.open_file(CONTROL, Access::ReadWrite).map_err(|e| refused("open", &path, e))?;
@@ -202,10 +211,10 @@ pub fn inspect_space(name: &str) -> Result<SpaceInfo, Error> {
 /// [`Error::NotFound`], [`Error::Foreign`], [`Error::Insecure`], [`Error::System`].
 pub fn inspect_object(space: &str, name: &str) -> Result<ObjectInfo, Error> {
     check_name(name)?;
-    let space = open(space)?;
+    let (_, space) = open(space)?;
     let path = space.join(name);
     let file = match space.dir.open_file(name, Access::Read) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
             return Err(Error::NotFound { what: "object", name: name.to_owned() });
         }
         result => result.map_err(|e| refused("open", &path, e))?,

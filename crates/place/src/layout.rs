@@ -5,9 +5,6 @@ use std::any::type_name as full_name;
 /// Raised whenever any byte of the format changes its meaning.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// First bytes of every segment.
-pub(crate) const MAGIC: [u8; 8] = *b"ANTIPHON";
-
 /// A type's name without the paths of its modules: `[demo::Order; 4]` is `[Order; 4]`. Two programs that declare the same type in
 /// different modules agree on it.
 pub fn type_name<T: ?Sized>() -> String {
@@ -39,6 +36,11 @@ pub fn message_layout(type_name: &str) -> u64 {
     hash.write(b"message ");
     hash.write(type_name.as_bytes());
     hash.0
+}
+
+/// This boot's id: memory does not outlive a boot, but `ANTIPHON_DIR` may be on a disk.
+pub(crate) fn boot() -> [u8; 16] {
+    antiphon_sys::process::boot_id().unwrap_or_default().to_le_bytes()
 }
 
 /// FNV-1a, 64 bits (Fowler, Noll, Vo): a fingerprint that is the same in every build, unlike std's hasher.

@@ -6,13 +6,17 @@
 //! participant's progress and holds no algorithm. `docs/segment-format.md` has the format byte by byte.
 
 mod control;
+mod control_file;
 mod directory;
 mod error;
+mod forked;
 mod header;
 mod inspect;
 mod layout;
 mod name;
+mod objects;
 mod participant;
+mod preamble;
 mod private;
 mod record;
 mod segment;
@@ -28,7 +32,7 @@ pub use inspect::{ObjectInfo, SpaceInfo, inspect_object, inspect_space};
 pub use layout::{FORMAT_VERSION, message_layout, type_layout, type_name};
 pub use name::check_name;
 pub use participant::Registration;
-pub use private::base_directory;
+pub use private::{base_directory, check_space_name};
 pub use record::{Cause, Counter, Death, Record, Statistics};
 pub use segment::{Object, Storage};
 pub use site::SiteId;

@@ -9,22 +9,22 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::panic::Location;
-use std::ptr::{self, NonNull};
-use std::sync::Once;
+use std::ptr::NonNull;
 use std::sync::atomic::{
-    AtomicI32, AtomicPtr, AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
+    AtomicI32, AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
 };
 
 use antiphon_core::owner::Owner;
 use antiphon_core::wait::ALL;
-use antiphon_sys::descriptor::Access;
+use antiphon_sys::fork::still;
 use antiphon_sys::futex::{self, Visibility};
-use antiphon_sys::{clock, descriptor, fork, process};
+use antiphon_sys::{clock, descriptor, process};
 
 use crate::control::{
     Control, Participant, ParticipantInfo, State, following, generation, index, orphan, owner,
 };
 use crate::error::Error;
+use crate::forked::{self, Unborn};
 use crate::segment::{Heap, Storage};
 use crate::site::{SiteCache, SiteId};
 
@@ -41,16 +41,12 @@ pub struct Registration {
     control: NonNull<Control>,
     participants: u32,
     is_shared: bool,
-    me: AtomicU32,
-    /// The open file description that holds our byte; -1 when the space is on the heap.
-    file: AtomicI32,
+    pub(crate) me: AtomicU32,
+    /// The open file description that holds our byte; -1 when the space is on the heap, or there was none for a forked child.
+    pub(crate) file: AtomicI32,
+    pub(crate) unborn: Unborn,
     sites: SiteCache,
 }
-
-/// Registrations that a forked child has to renew.
-static REGISTERED: [AtomicPtr<Registration>; 256] =
-    [const { AtomicPtr::new(ptr::null_mut()) }; 256];
-static ON_FORK: Once = Once::new();
 
 // SAFETY: the pointer leads into the storage, and what is there is made of atomics.
 unsafe impl Send for Registration {}
@@ -78,6 +74,7 @@ impl Registration {
             participants,
             me: AtomicU32::new(orphan().get()),
             file: AtomicI32::new(file),
+            unborn: Unborn::none(),
             sites: SiteCache::new(),
         }
     }
@@ -93,16 +90,16 @@ impl Registration {
         let this = Box::new(Self::unattached(storage, participants, file.as_raw_fd()));
         // From here on `Drop` closes it.
         std::mem::forget(file);
-        // Before a byte is locked: a child forked meanwhile must not keep it locked.
-        if !this.remember() {
+        // Before a byte is locked: a forked child must not keep it locked.
+        if !forked::remember(&this) {
             return Err(Error::BadParameter {
                 what: "the number of spaces that a process shares with others at once",
-                rule: format!("at most {}", REGISTERED.len()),
+                rule: format!("at most {}", forked::CAPACITY),
                 found: "one more".to_owned(),
             });
         }
         let Some((slot, generation)) =
-            this.claim().map_err(Error::system("lock", "the control segment"))?
+            this.claim(this.file()).map_err(Error::system("lock", "the control segment"))?
         else {
             return Err(Error::TooManyParticipants { limit: participants });
         };
@@ -114,28 +111,28 @@ impl Registration {
         Ok(this)
     }
 
-    /// Locks the byte of a free slot. `None`: all are taken by the living.
-    fn claim(&self) -> io::Result<Option<(u32, u32)>> {
+    /// Locks the byte of a free slot through `file`. `None`: all are taken by the living.
+    pub(crate) fn claim(&self, file: BorrowedFd<'_>) -> io::Result<Option<(u32, u32)>> {
         let start = self.control().next().fetch_add(1, Relaxed);
         for i in 0..self.participants {
             let slot = start.wrapping_add(i) % self.participants;
             let (line, byte) = (&self.slots()[slot as usize], LOCKS + u64::from(slot));
             let (seen, state) = line.state();
             if state.is_there() {
-                if descriptor::byte_is_locked(self.file(), byte)? {
+                if descriptor::byte_is_locked(file, byte)? {
                     continue;
                 }
                 // It ended and nobody has noticed. Its line must say so before its byte is locked again: by the byte it is
                 // judged.
                 self.bury(slot, seen);
             }
-            if !descriptor::lock_byte(self.file(), byte)? {
+            if !descriptor::lock_byte(file, byte)? {
                 continue;
             }
-            // Forked children claim without the registry lock: one that came and died since is left to the next who looks.
+            // Lines of children are claimed without the registry lock: one that came and died since is left to the next who looks.
             let (seen, state) = line.state();
             if state.is_there() {
-                descriptor::unlock_byte(self.file(), byte)?;
+                descriptor::unlock_byte(file, byte)?;
                 continue;
             }
             return Ok(Some((slot, following(seen))));
@@ -146,39 +143,6 @@ impl Registration {
     fn publish(&self, slot: u32, generation: u32) {
         self.slots()[slot as usize].publish(generation, State::Alive);
         self.me.store(owner(slot, generation).get(), Relaxed);
-    }
-
-    /// Has forked children renew this registration. False: there is no room.
-    fn remember(&self) -> bool {
-        ON_FORK.call_once(|| {
-            // Without it a child would keep its parent's byte locked: the parent would never be seen to die.
-            fork::on_fork_child(renew_all).expect("a process has room for a fork handler");
-        });
-        let this = ptr::from_ref(self).cast_mut();
-        REGISTERED
-            .iter()
-            .any(|entry| entry.compare_exchange(ptr::null_mut(), this, AcqRel, Relaxed).is_ok())
-    }
-
-    /// In a forked child: become a participant of one's own. Nothing that the parent holds is ours.
-    fn renew(&self) {
-        let parent = self.me();
-        self.me.store(orphan().get(), Relaxed);
-        let Ok(file) = descriptor::reopen(self.file(), Access::ReadWrite) else { return };
-        let inherited = self.file.swap(file.as_raw_fd(), Relaxed);
-        std::mem::forget(file);
-        // SAFETY: `inherited` was ours, and nobody else in this child has its number.
-        drop(unsafe { OwnedFd::from_raw_fd(inherited) });
-        if let Ok(Some((slot, generation))) = self.claim() {
-            let (line, pid, wall) =
-                (&self.slots()[slot as usize], std::process::id(), clock::wall());
-            match self.slots().get(index(parent) as usize) {
-                Some(parent) => line.write_forked(parent, pid, wall),
-                // The parent has no line: it was about to join or leave, or found no free one when it was forked itself.
-                None => line.write(pid, 0, wall, "", ""),
-            }
-            self.publish(slot, generation);
-        }
     }
 
     /// This participant.
@@ -206,27 +170,39 @@ impl Registration {
             return false;
         }
         let slot = index(owner);
-        let Some(line) = self.slots().get(slot as usize) else { return true };
-        let is_there = || {
-            let (generation_now, state) = line.state();
-            generation_now == generation(owner) && state.is_there()
-        };
-        if !is_there() {
+        if self.is_known_gone(owner) {
             return true;
         }
         if !self.is_shared() {
             return false;
         }
-        match descriptor::byte_is_locked(self.file(), LOCKS + u64::from(slot)) {
+        match self.byte_is_locked(slot) {
             Ok(false) => {
                 self.bury(slot, generation(owner));
                 true
             }
             // Perhaps by the next participant on this line.
-            Ok(true) => !is_there(),
+            Ok(true) => self.is_known_gone(owner),
             // A refusal by the kernel proves nothing: nobody is robbed on a doubt.
             Err(_) => false,
         }
+    }
+
+    fn byte_is_locked(&self, slot: u32) -> io::Result<bool> {
+        if self.file.load(Relaxed) < 0 {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        descriptor::byte_is_locked(self.file(), LOCKS + u64::from(slot))
+    }
+
+    /// Is this owner known to have died or left? No system call; one whose end nobody has noticed yet is not.
+    #[inline]
+    pub fn is_known_gone(&self, owner: Owner) -> bool {
+        let line = self.slots().get(index(owner) as usize);
+        line.is_none_or(|line| {
+            let (generation_now, state) = line.state();
+            generation_now != generation(owner) || !state.is_there()
+        })
     }
 
     /// Did this owner leave in good order rather than die?
@@ -319,7 +295,7 @@ impl Registration {
 
     /// The open file description of the control segment, for handles and watchers. `None` on the heap.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.is_shared().then(|| self.file())
+        (self.file.load(Relaxed) >= 0).then(|| self.file())
     }
 
     /// Is anybody else there? The caller holds the registry lock.
@@ -330,7 +306,8 @@ impl Registration {
 
     /// Leaves in good order. What is still held is found by others as *left holding*.
     pub(crate) fn leave(&self) {
-        self.forget();
+        let _still = still();
+        forked::forget(self);
         let me = self.me();
         if me == orphan() || !self.is_shared() {
             return;
@@ -342,15 +319,8 @@ impl Registration {
         self.bury(index(me), generation(me));
     }
 
-    fn forget(&self) {
-        let this = ptr::from_ref(self).cast_mut();
-        for entry in &REGISTERED {
-            let _ = entry.compare_exchange(this, ptr::null_mut(), AcqRel, Relaxed);
-        }
-    }
-
     pub(crate) fn file(&self) -> BorrowedFd<'_> {
-        // SAFETY: only called for shared spaces, whose descriptor stays open until `Drop`.
+        // SAFETY: only called while there is a descriptor, which stays open until `Drop` or until a forked child replaces it.
         unsafe { BorrowedFd::borrow_raw(self.file.load(Relaxed)) }
     }
 
@@ -360,7 +330,7 @@ impl Registration {
         unsafe { self.control.as_ref() }
     }
 
-    fn slots(&self) -> &[Participant] {
+    pub(crate) fn slots(&self) -> &[Participant] {
         // SAFETY: `participants` lines follow the control structure inside the storage (checked in `unattached`).
         unsafe {
             let first = self.storage.base().add(size_of::<Control>()).cast::<Participant>();
@@ -376,18 +346,8 @@ impl Drop for Registration {
         if file >= 0 {
             // Not left to the closing: a child forked just now keeps the description open.
             unlock_registry(self.file());
-            // SAFETY: it is ours since `attach` or `renew`.
+            // SAFETY: it is ours since `attach`, or in a forked child since its birth.
             drop(unsafe { OwnedFd::from_raw_fd(file) });
-        }
-    }
-}
-
-fn renew_all() {
-    for entry in &REGISTERED {
-        let registration = entry.load(Acquire);
-        if !registration.is_null() {
-            // SAFETY: entries are removed before their registration is dropped, and no other thread runs in this child.
-            unsafe { (*registration).renew() };
         }
     }
 }

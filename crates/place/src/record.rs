@@ -3,9 +3,9 @@
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use antiphon_core::owner::Owner;
+use antiphon_core::owner::{OWNER_BITS, Owner};
 
-use crate::site::SiteId;
+use crate::site::{SITES, SiteId};
 
 /// What stands beside an ownership word: hints that say more about the holder. The word alone decides who owns.
 ///
@@ -13,7 +13,7 @@ use crate::site::SiteId;
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Record {
-    /// Thread (low half) and call site (high half) of the holder, zero while free.
+    /// The holder, see [`who`]; zero while free.
     who: AtomicU64,
     /// How often it was acquired: the fencing token of the current holder.
     acquired: AtomicU64,
@@ -31,15 +31,29 @@ const _: () = {
     assert!(offset_of!(Record, since) == 24);
 };
 
+/// Bits of a thread's number: the kernel's are below 2^22.
+const THREAD_BITS: u32 = 22;
+/// Where the call site begins, behind thread and owner.
+const SITE_SHIFT: u32 = THREAD_BITS + OWNER_BITS;
+const THREAD_MASK: u64 = (1 << THREAD_BITS) - 1;
+const _: () = assert!(SITES < 1 << (u64::BITS - SITE_SHIFT));
+
+/// Thread, owner and call site in one word, so that they are those of one holder.
+#[inline]
+fn who(owner: Owner, thread: u32, site: SiteId) -> u64 {
+    let thread = u64::from(thread) & THREAD_MASK;
+    thread | u64::from(owner.get()) << THREAD_BITS | u64::from(site.0) << SITE_SHIFT
+}
+
 impl Record {
     /// The caller has just acquired. Returns its fencing token.
     #[inline]
-    pub fn begin(&self, thread: u32, site: SiteId) -> u64 {
+    pub fn begin(&self, owner: Owner, thread: u32, site: SiteId) -> u64 {
         // Plain stores suffice: only the holder writes these, and the lock orders holders.
         // Wrapping, since a peer may have written anything there.
         let token = self.acquired.load(Relaxed).wrapping_add(1);
         self.acquired.store(token, Relaxed);
-        self.who.store(u64::from(thread) | u64::from(site.0) << 32, Relaxed);
+        self.who.store(who(owner, thread, site), Relaxed);
         token
     }
 
@@ -49,15 +63,23 @@ impl Record {
         self.who.store(0, Relaxed);
     }
 
+    /// Whether this thread of this owner has begun and not ended. Exact for the asker itself: what another holder, of whatever
+    /// pid namespace, has left there names another owner.
+    #[inline]
+    pub fn is_held_by(&self, owner: Owner, thread: u32) -> bool {
+        let asked = who(owner, thread, SiteId(0));
+        self.who.load(Relaxed) & ((1 << SITE_SHIFT) - 1) == asked
+    }
+
     /// The thread said to hold it, zero if none. Hint.
     #[inline]
     pub fn thread(&self) -> u32 {
-        self.who.load(Relaxed) as u32
+        (self.who.load(Relaxed) & THREAD_MASK) as u32
     }
 
     /// Where the holder acquired. Hint.
     pub fn site(&self) -> SiteId {
-        SiteId((self.who.load(Relaxed) >> 32) as u32)
+        SiteId((self.who.load(Relaxed) >> SITE_SHIFT) as u32)
     }
 
     /// The number of acquisitions, which is the fencing token of the last of them.
@@ -230,4 +252,24 @@ pub struct Death {
     pub cause: Cause,
     /// When that was noticed, in monotonic nanoseconds.
     pub noticed: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_left_by_another_owner_is_not_mistaken() {
+        let [mine, other] = [7, 1031].map(|id| Owner::new(id).unwrap());
+        let record = Record::default();
+        // A thread of another process, perhaps of another pid namespace, has our thread's number; it dies holding.
+        record.begin(other, 4711, SiteId(9));
+        assert!(!record.is_held_by(mine, 4711));
+        assert_eq!((record.thread(), record.site()), (4711, SiteId(9)));
+        record.begin(mine, 4711, SiteId(1024));
+        assert!(record.is_held_by(mine, 4711) && !record.is_held_by(mine, 4712));
+        assert_eq!(record.site(), SiteId(1024));
+        record.end();
+        assert!(!record.is_held_by(mine, 4711));
+    }
 }

@@ -116,6 +116,20 @@ impl Directory {
         check(unsafe { libc::unlinkat(self.raw(), name.as_ptr(), flags) }).map(drop)
     }
 
+    /// Gives `from` in this directory the name `to` in it, which nothing may have.
+    ///
+    /// # Errors
+    /// Those of `renameat2`; [`io::ErrorKind::AlreadyExists`] for a name that is taken, which then stays as it is.
+    pub fn rename(&self, from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) -> io::Result<()> {
+        let (from, to) = (c_string(from)?, c_string(to)?);
+        let at = self.raw();
+        // SAFETY: the directory is open, and both names end in a zero byte.
+        check(unsafe {
+            libc::renameat2(at, from.as_ptr(), at, to.as_ptr(), libc::RENAME_NOREPLACE)
+        })
+        .map(drop)
+    }
+
     /// What `name` is, a symbolic link being itself.
     ///
     /// # Errors
@@ -166,6 +180,15 @@ fn open_at(at: libc::c_int, name: &OsStr, flags: libc::c_int, mode: u32) -> io::
 /// The name as the kernel takes it.
 pub(crate) fn c_string(name: impl AsRef<OsStr>) -> io::Result<CString> {
     Ok(CString::new(name.as_ref().as_bytes())?)
+}
+
+/// Gives the file to a group, of which this process must be a member.
+///
+/// # Errors
+/// Those of `fchown`.
+pub fn set_group(fd: impl AsFd, group: u32) -> io::Result<()> {
+    // SAFETY: the descriptor is open; the owner stays as it is.
+    check(unsafe { libc::fchown(fd.as_fd().as_raw_fd(), u32::MAX, group) }).map(drop)
 }
 
 /// Sets the file's permission bits, whatever the process's mask is.
@@ -325,6 +348,21 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         directory.remove_file("x").unwrap();
         assert_eq!(stat(&file).unwrap().links, 0);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_stays() {
+        let scratch = Scratch::new("rename");
+        let directory = &scratch.directory;
+        directory.create_directory("a", 0o700).unwrap();
+        directory.create_directory("b", 0o700).unwrap();
+        let error = directory.rename("a", "b").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        directory.rename("a", "c").unwrap();
+        assert!(directory.stat("a").is_err() && directory.stat("c").is_ok());
+        assert_eq!(directory.rename("a", "d").unwrap_err().kind(), io::ErrorKind::NotFound);
+        directory.remove_directory("b").unwrap();
+        directory.remove_directory("c").unwrap();
     }
 
     #[test]

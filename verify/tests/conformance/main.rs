@@ -100,11 +100,13 @@ const PROMISES: &[Promise] = promises! {
     spaces {
         both: [what_differs_is_refused names_are_checked two_at_once removed_names_begin_anew],
         host: [it_goes_with_its_last_user kept_ones_stay the_dead_are_swept nameless_ones_leave_nothing
-               who_takes_part_is_listed there_is_a_limit objects_travel_to_children]
+               who_takes_part_is_listed there_is_a_limit objects_travel_to_children
+               a_removed_space_is_whole_or_gone a_group_can_share]
     }
     fork {
         both: [],
-        host: [a_child_is_itself_and_holds_nothing an_exec_is_a_death]
+        host: [a_child_is_itself_and_holds_nothing an_exec_is_a_death an_open_elsewhere_does_not_hang_the_child
+               the_parent_may_leave_at_once a_child_can_watch]
     }
     copies {
         both: [],

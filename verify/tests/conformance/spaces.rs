@@ -1,5 +1,9 @@
 //! What spaces promise: names, kinds, lives.
 
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
 use antiphon::error::SpaceError;
 use antiphon::space::Lifetime;
 use antiphon::{Space, inspect, process, space};
@@ -158,4 +162,73 @@ pub(crate) fn there_is_a_limit(crew: &Crew<'_>) {
     let space = Space::builder("host:small").participants(1).open().unwrap();
     assert_eq!(crew.send(open, 0).join(), 1);
     drop(space);
+}
+
+pub(crate) fn a_removed_space_is_whole_or_gone(crew: &Crew<'_>) {
+    let left = || std::fs::read_dir(crew.directory()).unwrap().count();
+    for _ in 0..50 {
+        let space = crew.space();
+        let (event, removed) = (space.event("event").unwrap(), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            // Members that make objects all the time, while it is taken away from under them.
+            for member in 0..2 {
+                let (space, removed) = (space.clone(), &removed);
+                scope.spawn(move || {
+                    for number in 0_u64.. {
+                        match space.event(&format!("event-{member}-{}", number % 50)) {
+                            Ok(_) if number % 50 == 49 => (0..50).for_each(|i| {
+                                let _ = space.remove(&format!("event-{member}-{i}"));
+                            }),
+                            Ok(_) => {}
+                            Err(SpaceError::Removed { .. }) => break,
+                            Err(error) => panic!("{error:?}"),
+                        }
+                    }
+                    assert!(removed.load(SeqCst) || !crew.directory().join("stage").exists());
+                });
+            }
+            std::thread::sleep(std::time::Duration::from_micros(500));
+            inspect::remove_space("stage").unwrap();
+            removed.store(true, SeqCst);
+        });
+        assert_eq!(left(), 0, "nothing is left, under whatever name");
+        // What they have open goes on.
+        event.set();
+        assert!(event.is_set());
+    }
+}
+
+pub(crate) fn a_group_can_share(crew: &Crew<'_>) {
+    fn visit(_: Job) -> u64 {
+        // SAFETY: takes no arguments.
+        let group = unsafe { libc::getegid() };
+        let space = Space::open(&format!("host:stage@{group}")).unwrap();
+        *space.mutex("mutex", 0_u64).unwrap().lock().unwrap()
+    }
+    // SAFETY: takes no arguments.
+    let group = unsafe { libc::getegid() };
+    let space = Space::builder("host:stage").group(group).open().unwrap();
+    assert_eq!(space.address(), format!("host:stage@{group}"));
+    let mutex = space.mutex("mutex", 7_u64).unwrap();
+    assert_eq!(crew.send(visit, 0).join(), 7);
+    let mut base = crew.directory().as_os_str().to_owned();
+    base.push(format!("-group-{group}"));
+    let base = std::path::PathBuf::from(base);
+    for (name, mode) in [("", 0o2770), ("stage", 0o2770), ("stage/mutex", 0o660)] {
+        let found = base.join(name).metadata().unwrap();
+        assert_eq!((found.mode() & 0o7777, found.gid()), (mode, group), "{name}");
+    }
+    // Somebody who is no member is told whose it is, and one that lets others in is refused.
+    std::fs::set_permissions(base.join("stage"), Permissions::from_mode(0o2777)).unwrap();
+    let error = Space::open(&format!("host:stage@{group}")).map(|s| s.event("event").map(drop));
+    assert!(matches!(error, Ok(Ok(()))), "it is open already: {error:?}");
+    let name = format!("stage@{group}");
+    assert!(matches!(inspect::inspect_space(&name), Err(SpaceError::Insecure { .. })));
+    std::fs::set_permissions(base.join("stage"), Permissions::from_mode(0o2770)).unwrap();
+    assert_eq!(inspect::inspect_space(&name).unwrap().objects, ["event", "mutex"]);
+    // It is another space than the user's own of this name.
+    assert!(!crew.space().contains("mutex"));
+    drop((space, mutex));
+    assert_eq!(std::fs::read_dir(&base).unwrap().count(), 0);
+    std::fs::remove_dir(&base).unwrap();
 }

@@ -50,6 +50,17 @@ impl Builder {
         self
     }
 
+    /// Shares the space with the processes of every user in this group (its number), instead of those of this user alone. The
+    /// address gets `@GROUP` behind it, and that is how others open it as well. All members can write: they trust each other.
+    ///
+    /// Such spaces are in a directory of their own, `/dev/shm/antiphon-group-GROUP`, or what `ANTIPHON_DIR` says with
+    /// `-group-GROUP` behind it.
+    #[must_use]
+    pub fn group(mut self, group: u32) -> Self {
+        self.address = format!("{}@{group}", self.address);
+        self
+    }
+
     /// Starts the watcher, see [`Space::watch`].
     #[must_use]
     pub fn watch(mut self, watch: bool) -> Self {

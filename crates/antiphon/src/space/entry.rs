@@ -10,8 +10,8 @@ use std::time::Duration;
 use antiphon_core::owner::Owner;
 use antiphon_core::wait::{Deadline, Wait, Wake, Word};
 use antiphon_place::{
-    Cause, Counter, Error, Kind, Object, Record, SiteId, Spec, WaiterInfo, Waiting, type_layout,
-    type_name,
+    Cause, Counter, Error, Kind, Object, Record, Registration, SiteId, Spec, WaiterInfo, Waiting,
+    type_layout, type_name,
 };
 use antiphon_sys::{clock, thread};
 
@@ -114,6 +114,19 @@ impl Entry {
     #[inline]
     pub(super) fn site(&self, caller: &'static Location<'static>) -> SiteId {
         self.space.registration.site(caller)
+    }
+
+    /// Notes that this thread has acquired what `record` stands beside. Returns the fencing token.
+    #[inline]
+    pub(super) fn begin(&self, record: &Record, site: SiteId) -> u64 {
+        record.begin(self.wait().me(), thread::token(), site)
+    }
+
+    /// Does this thread hold what `record` stands beside, whose word names `owner`?
+    #[inline]
+    pub(super) fn is_mine(&self, owner: Option<Owner>, record: &Record) -> bool {
+        let me = self.wait().me();
+        owner == Some(me) && record.is_held_by(me, thread::token())
     }
 
     /// What it is, for messages.
@@ -219,6 +232,10 @@ pub(super) struct Noted<'a> {
 }
 
 impl Noted<'_> {
+    pub(super) fn registration(&self) -> &Registration {
+        &self.entry.space.registration
+    }
+
     /// How long the caller has been asleep, with pauses.
     pub(super) fn waited(&self) -> Duration {
         match self.began.get() {
@@ -252,7 +269,9 @@ impl Noted<'_> {
             since: now,
             until: self.deadline.map(|d| d.0),
         };
-        let line = header.waiters.enter(info, |owner| registration.is_gone(owner));
+        // Those not yet noticed keep their lines until somebody looks for the dead: a full table must not cost a system
+        // call a line.
+        let line = header.waiters.enter(info, |owner| registration.is_known_gone(owner));
         self.line.replace(Some(line));
     }
 }

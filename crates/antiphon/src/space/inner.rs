@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use antiphon_place::{Directory, Error, ParticipantInfo, Registration, base_directory, check_name};
+use antiphon_place::{
+    Directory, Error, ParticipantInfo, Registration, base_directory, check_name, check_space_name,
+};
+use antiphon_sys::fork::{Still, still};
 
 use super::builder::Builder;
 use super::watch::Watcher;
@@ -22,15 +25,17 @@ pub(super) struct Inner {
     pub(super) directory: Directory,
     pub(super) registration: Box<Registration>,
     pub(super) address: String,
-    watcher: OnceLock<Watcher>,
+    watcher: Mutex<Option<Watcher>>,
 }
 
 /// The spaces that this process has open, by address (and directory, which `ANTIPHON_DIR` may change).
 type Open = HashMap<(PathBuf, String), Weak<Inner>>;
 
-fn open_spaces() -> &'static Mutex<Open> {
+/// Locks the list. A child that is forked meanwhile would find it locked for ever, so a fork waits.
+fn open_spaces() -> (Still, MutexGuard<'static, Open>) {
     static OPEN: OnceLock<Mutex<Open>> = OnceLock::new();
-    OPEN.get_or_init(Mutex::default)
+    let still = still();
+    (still, OPEN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 fn key(address: &str) -> (PathBuf, String) {
@@ -73,16 +78,18 @@ impl Space {
     /// # Errors
     /// [`Error::NoRoom`], [`Error::System`].
     pub fn anonymous() -> Result<Self, Error> {
+        let _still = still();
         let (directory, registration) = Directory::anonymous(256, usual_label())?;
         let address = anonymous_address(&directory);
         let space = Self::new(address, directory, registration);
-        space.remember(&mut open_spaces().lock().unwrap_or_else(PoisonError::into_inner));
+        let (_still, mut open) = open_spaces();
+        space.remember(&mut open);
         Ok(space)
     }
 
     /// The nameless space with this address, whose control segment is `file`.
     pub(super) fn attach_anonymous(address: &str, file: OwnedFd) -> Result<Self, Error> {
-        let mut open = open_spaces().lock().unwrap_or_else(PoisonError::into_inner);
+        let (_still, mut open) = open_spaces();
         if let Some(inner) = open.get(&key(address)).and_then(Weak::upgrade) {
             return Ok(Self { inner });
         }
@@ -99,7 +106,7 @@ impl Space {
     }
 
     fn new(address: String, directory: Directory, registration: Box<Registration>) -> Self {
-        let watcher = OnceLock::new();
+        let watcher = Mutex::default();
         Self { inner: Arc::new(Inner { directory, registration, address, watcher }) }
     }
 
@@ -110,8 +117,12 @@ impl Space {
         if !matches!(scope, "host" | "threads") {
             return Err(Error::BadScope { address: options.address });
         }
-        check_name(name)?;
-        let mut open = open_spaces().lock().unwrap_or_else(PoisonError::into_inner);
+        if scope == "host" {
+            check_space_name(name)?
+        } else {
+            check_name(name)?
+        }
+        let (still, mut open) = open_spaces();
         let space = match open.get(&key(&options.address)).and_then(Weak::upgrade) {
             Some(inner) => Self { inner },
             None => {
@@ -126,6 +137,7 @@ impl Space {
             }
         };
         drop(open);
+        drop(still);
         if options.watch {
             space.watch()?;
         }
@@ -144,7 +156,8 @@ impl Space {
     }
 
     /// Starts a thread that notices deaths within about a millisecond on behalf of everybody in the space, instead of up to 100 ms.
-    /// One such process in a space is enough. Does nothing in scope `threads`, or when it runs already.
+    /// One such process in a space is enough. Does nothing in scope `threads`, or when it runs already. A forked child has none
+    /// until it asks for one.
     ///
     /// The kernel closes a dead process's descriptor of the control segment; the thread sleeps until it says so (inotify),
     /// and costs nothing meanwhile.
@@ -152,11 +165,12 @@ impl Space {
     /// # Errors
     /// [`Error::System`] when the kernel has no more watches or threads.
     pub fn watch(&self) -> Result<(), Error> {
-        if self.inner.watcher.get().is_none()
-            && let Some(watcher) = Watcher::start(&self.inner)?
-        {
-            // A second one that raced us is stopped by being dropped.
-            let _ = self.inner.watcher.set(watcher);
+        let _still = still();
+        let mut watcher = self.inner.watcher.lock().unwrap_or_else(PoisonError::into_inner);
+        if !watcher.as_ref().is_some_and(Watcher::is_ours) {
+            // What a forked child has inherited tells its news to the parent.
+            *watcher = None;
+            *watcher = Watcher::start(&self.inner)?;
         }
         Ok(())
     }
@@ -184,7 +198,7 @@ impl fmt::Debug for Space {
 impl Drop for Inner {
     fn drop(&mut self) {
         // The watcher first: it looks through our registration.
-        drop(self.watcher.take());
+        drop(self.watcher.get_mut().unwrap_or_else(PoisonError::into_inner).take());
         self.directory.leave(&self.registration);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -25,21 +24,28 @@ const SETTLE: [Duration; 5] = [
 /// The watcher's thread. Stopped and joined when dropped.
 #[derive(Debug)]
 pub(super) struct Watcher {
-    watch: Arc<Watch>,
+    /// In a box, since the thread knows where it is. Not shared with it: a forked child has the value without the thread, and
+    /// must be able to close the descriptors in it.
+    watch: Box<Watch>,
     thread: Option<JoinHandle<()>>,
     process: u32,
 }
 
-/// The registration that the thread looks through: it outlives the thread, which `Watcher::drop` joins first.
-struct Look(*const Registration);
+/// What the thread listens to and looks through: both outlive the thread, which `Watcher::drop` joins first.
+struct Look(*const Watch, *const Registration);
 
-// SAFETY: a registration may be used from any thread, and this one is joined before it is dropped.
+// SAFETY: both may be used from any thread, and this one is joined before they are dropped.
 unsafe impl Send for Look {}
 
 impl Look {
+    fn watch(&self) -> &Watch {
+        // SAFETY: see `Look`.
+        unsafe { &*self.0 }
+    }
+
     fn look(&self) {
         // SAFETY: see `Look`.
-        unsafe { (*self.0).look_now() }
+        unsafe { (*self.1).look_now() }
     }
 }
 
@@ -52,25 +58,29 @@ impl Watcher {
             path: Path::new(&inner.address).to_owned(),
             source,
         };
-        let watch = Arc::new(Watch::new().map_err(refused)?);
+        let watch = Box::new(Watch::new().map_err(refused)?);
         watch.add(control).map_err(refused)?;
-        let look = Look(&raw const *inner.registration);
-        let (queue, process) = (watch.clone(), std::process::id());
+        let look = Look(&raw const *watch, &raw const *inner.registration);
         let thread = thread::Builder::new()
             .name("antiphon-watch".to_owned())
-            .spawn(move || run(&queue, &look))
+            .spawn(move || run(&look))
             .map_err(refused)?;
-        Ok(Some(Self { watch, thread: Some(thread), process }))
+        Ok(Some(Self { watch, thread: Some(thread), process: std::process::id() }))
+    }
+
+    /// Did this process start it, or has it inherited it from the one that forked it?
+    pub(super) fn is_ours(&self) -> bool {
+        self.process == std::process::id()
     }
 }
 
 /// Until stopped: sleep for news, then look until it has settled.
-fn run(watch: &Watch, look: &Look) {
+fn run(look: &Look) {
     let mut pauses = [].iter();
     let mut next = None;
     loop {
         let mut closed = false;
-        match watch.wait(next, |news| closed |= news.closed) {
+        match look.watch().wait(next, |news| closed |= news.closed) {
             Ok(Outcome::Stopped) | Err(_) => return,
             Ok(Outcome::News) if !closed => continue,
             // Each close is given all the time to settle.
@@ -84,7 +94,7 @@ fn run(watch: &Watch, look: &Look) {
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        if self.process != std::process::id() {
+        if !self.is_ours() {
             // A forked child has inherited the value but not the thread.
             std::mem::forget(self.thread.take());
             return;

@@ -6,15 +6,16 @@ use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
+use antiphon_core::owner::Owner;
 use antiphon_core::sync::RawBarrier;
 use antiphon_core::sync::barrier::{Arrival, BarrierError as RawError, Token};
-use antiphon_core::wait::Deadline;
+use antiphon_core::wait::{Deadline, Wait, Wake, Word};
 use antiphon_place::{Error, Kind, Spec};
 use antiphon_sys::clock;
 
 use crate::error::BarrierError;
 use crate::space::Space;
-use crate::space::entry::{BEHIND, Entry, Line, param, spec};
+use crate::space::entry::{BEHIND, Entry, Line, Noted, param, spec};
 use crate::space::handle::{Openable, handle};
 
 /// A place where a number of parties wait for each other, again and again.
@@ -142,7 +143,7 @@ impl Barrier {
         action: impl FnOnce(),
     ) -> Result<u32, BarrierError> {
         let deadline = deadline();
-        let noted = self.entry.noted(self.entry.site(caller), deadline, None);
+        let noted = Together(self.entry.noted(self.entry.site(caller), deadline, None));
         match self.raw().arrive(self.parties, self.words(), &noted, deadline) {
             Ok(Arrival::Passed(index)) => Ok(index),
             Ok(Arrival::Last(token)) => {
@@ -155,7 +156,7 @@ impl Barrier {
                 Ok(index)
             }
             Err(RawError::TimedOut) => {
-                Err(BarrierError::TimedOut(self.entry.timeout(&noted, None)))
+                Err(BarrierError::TimedOut(self.entry.timeout(&noted.0, None)))
             }
             Err(RawError::Broken | RawError::Interrupted) => Err(BarrierError::Broken),
         }
@@ -194,6 +195,47 @@ impl Barrier {
     /// The name it was opened by.
     pub fn name(&self) -> &str {
         self.entry.object.name()
+    }
+}
+
+/// A wait whose looks at all parties are one look at all participants, which those who wait share: otherwise each party would
+/// ask the kernel about each.
+struct Together<'a>(Noted<'a>);
+
+/// How long a look is good for all, in nanoseconds. Who dies in the meantime is noticed by the next, or by the sleepers.
+const SHARED: u64 = 1_000_000;
+
+impl Wait for Together<'_> {
+    const OWNER_IS_THREAD: bool = false;
+
+    fn me(&self) -> Owner {
+        self.0.me()
+    }
+
+    fn is_gone(&self, owner: Owner) -> bool {
+        let registration = self.0.registration();
+        registration.look(clock::now(), SHARED);
+        registration.is_known_gone(owner)
+    }
+
+    fn epoch(&self) -> u32 {
+        self.0.epoch()
+    }
+
+    fn wait(&self, word: &Word, expected: u32, epoch: u32, deadline: Option<Deadline>) -> Wake {
+        self.0.wait(word, expected, epoch, deadline)
+    }
+
+    fn wake(&self, word: *const Word, count: u32) {
+        self.0.wake(word, count);
+    }
+
+    fn spin(&self, turn: u32) -> bool {
+        self.0.spin(turn)
+    }
+
+    fn linger(&self, turn: u32) -> bool {
+        self.0.linger(turn)
     }
 }
 

@@ -178,7 +178,7 @@ impl<T> Mutex<T> {
     ) -> Result<MutexGuard<'_, T>, TimedLockError<MutexGuard<'_, T>>> {
         let line = self.line();
         let noted = self.entry.noted(site, deadline, Some(&line.record));
-        if line.raw.owner() == Some(noted.me()) && line.record.thread() == thread::token() {
+        if self.entry.is_mine(line.raw.owner(), &line.record) {
             return Err(TimedLockError::WouldDeadlock);
         }
         let claim = match line.raw.lock_contended(&noted, deadline) {
@@ -218,8 +218,8 @@ impl<T> Mutex<T> {
 
     #[inline]
     fn guard(&self, site: SiteId, residue: u32) -> MutexGuard<'_, T> {
-        self.line().record.begin(thread::token(), site);
         let owner = self.entry.wait().me();
+        self.line().record.begin(owner, thread::token(), site);
         MutexGuard { mutex: self, owner, residue, panicking: panicking(), _not_send: PhantomData }
     }
 

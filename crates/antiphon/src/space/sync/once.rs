@@ -9,7 +9,6 @@ use antiphon_core::sync::RawOnce;
 use antiphon_core::sync::once::Turn;
 use antiphon_core::wait::Wait;
 use antiphon_place::{Error, Kind, Spec};
-use antiphon_sys::thread;
 
 use crate::death::Death;
 use crate::error::WouldDeadlock;
@@ -90,14 +89,14 @@ impl Once {
         }
         let site = self.entry.site(Location::caller());
         let noted = self.entry.noted(site, None, Some(record));
-        if raw.owner() == Some(noted.me()) && record.thread() == thread::token() {
+        if self.entry.is_mine(raw.owner(), record) {
             return Err(WouldDeadlock);
         }
         match raw.begin(&noted, None) {
             Ok(Turn::Done) => Ok(()),
             Ok(Turn::Yours(gone)) => {
                 let death = gone.map(|gone| self.entry.bury(gone, Some(record), None));
-                record.begin(thread::token(), site);
+                self.entry.begin(record, site);
                 let unfinished = GiveUp { once: self, owner: noted.me() };
                 f(death.as_deref());
                 // A child that `f` has forked comes by here too, but it is its parent's turn.

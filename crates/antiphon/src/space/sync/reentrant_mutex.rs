@@ -181,13 +181,13 @@ impl<T> ReentrantMutex<T> {
             // Once more: the record and whatever news there was stand.
             None => return Ok(self.guard()),
             Some(Claim::Clean) => {
-                record.begin(thread::token(), site);
+                self.entry.begin(record, site);
                 return Ok(self.guard());
             }
             Some(Claim::Inherited(Some(gone))) => Some(self.entry.bury(gone, Some(record), None)),
             Some(Claim::Inherited(None)) => self.entry.last_death(),
         };
-        record.begin(thread::token(), site);
+        self.entry.begin(record, site);
         let guard = self.guard();
         Err(match death {
             Some(death) if death.cause != Cause::Panicked => {

@@ -14,7 +14,7 @@ use antiphon_core::sync::mutex::INCONSISTENT;
 use antiphon_core::sync::{Claim, RawRwLock};
 use antiphon_core::wait::{Deadline, Wait, WaitError};
 use antiphon_place::{Cause, Counter, Error, Kind, SiteId, Spec};
-use antiphon_sys::{clock, thread};
+use antiphon_sys::clock;
 
 use crate::death::Death;
 use crate::error::{LockError, TimedLockError, TryLockError};
@@ -251,7 +251,7 @@ impl<T> RwLock<T> {
     /// Does this thread write? Only it can have noted itself while its participant owns the word.
     fn is_mine(&self) -> bool {
         let line = self.line();
-        line.raw.writer() == Some(self.entry.wait().me()) && line.record.thread() == thread::token()
+        self.entry.is_mine(line.raw.writer(), &line.record)
     }
 
     fn refused<G>(&self, error: WaitError, noted: &Noted<'_>) -> TimedLockError<G> {
@@ -288,7 +288,7 @@ impl<T> RwLock<T> {
         let guard = RwLockWriteGuard {
             lock: self,
             owner: self.entry.wait().me(),
-            token: self.line().record.begin(thread::token(), site),
+            token: self.entry.begin(&self.line().record, site),
             residue: if news.is_some() { INCONSISTENT } else { 0 },
             panicking: panicking(),
             _not_send: PhantomData,
