@@ -71,6 +71,11 @@ impl Record {
         self.who.load(Relaxed) & ((1 << SITE_SHIFT) - 1) == asked
     }
 
+    /// The owner said to hold it. It stays there when that one dies, until the next one begins. Hint.
+    pub fn owner(&self) -> Option<Owner> {
+        Owner::of_word((self.who.load(Relaxed) >> THREAD_BITS) as u32)
+    }
+
     /// The thread said to hold it, zero if none. Hint.
     #[inline]
     pub fn thread(&self) -> u32 {
@@ -185,10 +190,11 @@ impl Statistics {
 
     /// Notes an owner that died or left while it held the object.
     pub fn record_death(&self, death: &Death) {
-        if death.cause != Cause::Panicked {
+        let owner = death.owner.map_or(0, Owner::get);
+        // Two who come upon the same death may both note it.
+        if self.death_owner.swap(owner, Relaxed) != owner && death.cause != Cause::Panicked {
             self.count(Counter::Deaths);
         }
-        self.death_owner.store(death.owner.map_or(0, Owner::get), Relaxed);
         self.death_thread.store(death.thread, Relaxed);
         self.death_site.store(death.site.0, Relaxed);
         self.death_cause.store(death.cause as u32, Relaxed);

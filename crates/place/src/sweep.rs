@@ -25,26 +25,33 @@ use crate::private::{Private, Sharing, UNREADY};
 const DOOMED: &str = ".antiphon-gone-";
 
 /// Removes the space called `name` in `base`, whose registry lock the caller holds if there is a control segment.
-pub(crate) fn remove_all(base: &Private, name: &str, space: &Private) {
+/// False: something in it cannot be removed.
+pub(crate) fn remove_all(base: &Private, name: &str, space: &Private) -> bool {
     let inode = space.id().map_or(0, |(_, inode)| inode);
     let doomed = format!("{DOOMED}{inode}");
     let is_renamed = base.names_it(name, space) && base.dir.rename(name, &doomed).is_ok();
-    empty(base, if is_renamed { &doomed } else { name }, space);
+    empty(base, if is_renamed { &doomed } else { name }, space)
 }
 
 /// Removes what is in a directory, and then the directory, unless that is another by now.
-fn empty(base: &Private, name: &str, space: &Private) {
+fn empty(base: &Private, name: &str, space: &Private) -> bool {
     let _ = space.dir.remove_file(CONTROL);
     // Somebody who was about to create something may do so still, once: then there is another turn.
     for _ in 0..1000 {
+        let mut removed = 0;
         for name in space.dir.names().unwrap_or_default() {
-            let _ = space.dir.remove_file(&name);
+            let gone = space.dir.remove_file(&name).or_else(|_| space.dir.remove_directory(&name));
+            removed += u32::from(gone.is_ok());
         }
         let is_there = base.names_it(name, space);
         if !is_there || base.dir.remove_directory(name).is_ok() {
-            return;
+            return true;
+        }
+        if removed == 0 {
+            break;
         }
     }
+    false
 }
 
 /// Removes the spaces in which nobody lives any more, and returns their names; with `dry`, only says which.
@@ -121,13 +128,11 @@ pub fn remove_space(name: &str) -> Result<(), Error> {
     }
     // Removed meanwhile: what is there now is a new space, whose lock we do not hold.
     let is_it = control.as_ref().is_ok_and(|file| directory::stat(file).is_ok_and(|s| s.links > 0));
-    if is_it || control.is_err() {
-        remove_all(&base, name, &space);
-    }
+    let is_done = !(is_it || control.is_err()) || remove_all(&base, name, &space);
     if let Ok(file) = &control {
         unlock_registry(file);
     }
-    if base.names_it(name, &space) {
+    if !is_done {
         let source = io::Error::other("it holds what cannot be removed");
         return Err(Error::System { doing: "remove", path: space.path, source });
     }

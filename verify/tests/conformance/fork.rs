@@ -92,8 +92,7 @@ pub(crate) fn an_open_elsewhere_does_not_hang_the_child(crew: &Crew<'_>) {
         });
         std::thread::sleep(A_WHILE);
         let mut child = Child::fork(|| i32::from(Space::open("threads:mine").is_err()));
-        until(|| child.ended().is_some());
-        assert_eq!(child.wait(), End::Exited(0));
+        assert_eq!(child.wait_patiently(), Some(End::Exited(0)));
         opener.join().unwrap();
     });
     drop(space);

@@ -69,7 +69,7 @@ const PROMISES: &[Promise] = promises! {
     }
     rwlock {
         both: [readers_share writers_exclude writers_do_not_starve downgrading_lets_readers_in],
-        host: [dead_readers_are_let_go dead_writers_are_told]
+        host: [dead_readers_are_let_go dead_writers_are_told a_death_is_told_though_its_finder_died]
     }
     semaphore {
         both: [permits_bound_who_is_inside a_bound_is_kept timeouts_take_nothing signals_are_sent_by_anybody],

@@ -1,5 +1,7 @@
 //! What a readers-writer lock promises.
 
+use std::os::unix::fs::FileExt;
+
 use antiphon::error::{LockError, TimedLockError, TryLockError};
 
 use crate::crew::{A_WHILE, Crew, Job, Member, die};
@@ -123,4 +125,24 @@ pub(crate) fn dead_writers_are_told(crew: &Crew<'_>) {
         other => panic!("{other:?}"),
     }
     assert_eq!(*lock.read().unwrap(), 2);
+}
+
+pub(crate) fn a_death_is_told_though_its_finder_died(crew: &Crew<'_>) {
+    /// Where the writer's word is, see `docs/segment-format.md`.
+    const WORD: u64 = 1280 + 32;
+    const INCONSISTENT: u32 = 1 << 30;
+    let lock = crew.space().rwlock("lock", 0_u64).unwrap();
+    let member = crew.send(die_with_it, 1);
+    let pid = member.pid();
+    member.bury();
+    // A reader has found the dead writer, taken the word from it, and died before it could note that.
+    let path = crew.directory().join("stage/lock");
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    file.write_all_at(&INCONSISTENT.to_le_bytes(), WORD).unwrap();
+    for _ in 0..2 {
+        match lock.read() {
+            Err(LockError::OwnerDied(_, death)) => assert_eq!(death.pid, pid),
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -202,6 +202,19 @@ impl Entry {
         self.describe(&death)
     }
 
+    /// The death that has left a value inconsistent under a word that names nobody. If whoever found it died before noting it,
+    /// it is noted now: `record` still names the dead holder, who has not ended.
+    pub(super) fn left_by(&self, record: &Record) -> Option<Box<Death>> {
+        let registration = &self.space.registration;
+        let noted = self.object.header().statistics.last_death().and_then(|death| death.owner);
+        match record.owner() {
+            Some(owner) if noted != Some(owner) && registration.is_gone(owner) => {
+                Some(self.bury(owner, Some(record), None))
+            }
+            _ => self.last_death(),
+        }
+    }
+
     /// The last death that this object has seen.
     pub(super) fn last_death(&self) -> Option<Box<Death>> {
         self.object.header().statistics.last_death().map(|death| self.describe(&death))

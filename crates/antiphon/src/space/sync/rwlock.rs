@@ -269,7 +269,7 @@ impl<T> RwLock<T> {
             Claim::Inherited(Some(gone)) => {
                 Some(Some(self.entry.bury(gone, Some(&self.line().record), None)))
             }
-            Claim::Inherited(None) => Some(self.entry.last_death()),
+            Claim::Inherited(None) => Some(self.entry.left_by(&self.line().record)),
         }
     }
 
