@@ -10,6 +10,8 @@ use crate::death::Death;
 pub use antiphon_place::Error as SpaceError;
 
 mod queue;
+#[cfg(feature = "socket")]
+pub mod socket;
 
 pub use queue::{
     GetError, MessageError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError,

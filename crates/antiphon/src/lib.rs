@@ -9,7 +9,7 @@
 //!   poison that can be healed, a semaphore, an event, or a queue with several consumers.
 //! - Processes that want to exchange bytes and know each other by a pipe or a socket need no shared memory.
 //! - Processes of different users, or that do not trust each other's writes: who can open a space can write into it.
-//! - Between machines, or anywhere but Linux: it is not there.
+//! - Between machines: there are only messages over sockets (the feature `socket`). Anywhere but Linux: it is not there.
 //! - In async code: the waits here block their thread.
 //!
 //! # Hello, world
@@ -178,6 +178,7 @@
 //! | [`comm`] | the queue; for threads, any item |
 //! | [`space`] | the same for processes, found by name or sent as handles |
 //! | [`process`] | functions in child processes |
+//! | `socket` (with the feature `socket`) | whole messages over unix and TCP sockets, as Python's `multiprocessing.connection` speaks them |
 //! | [`error`], [`death`] | what can go wrong; who died holding what |
 //! | [`inspect`] | looking at spaces from outside, as the `antiphon` command does |
 
@@ -187,6 +188,8 @@ pub mod error;
 #[cfg(doctest)]
 mod pages;
 pub mod process;
+#[cfg(feature = "socket")]
+pub mod socket;
 pub mod space;
 pub mod sync;
 

@@ -15,6 +15,10 @@ mod spaces {}
 #[doc = include_str!("../../../docs/guide/queues.md")]
 mod queues {}
 
+#[cfg(feature = "socket")]
+#[doc = include_str!("../../../docs/guide/sockets.md")]
+mod sockets {}
+
 #[doc = include_str!("../../../docs/guide/processes.md")]
 mod processes {}
 

@@ -6,6 +6,8 @@
 //! | What time is it? | [`clock`] |
 //! | Who am I? | [`thread`], [`process`], [`fork`] for what changes in a child, [`spawn`] for new programs |
 //! | Where do bytes live that others see? | [`memory`], [`directory`], and [`image`] for functions |
+//! | How do bytes go to another program? | [`socket`], [`descriptor`] for open files, [`poll`] to wait for them |
+//! | What can nobody guess? | [`random`] |
 //! | Who is alive? | [`descriptor`] (byte locks), [`watch`] (news that a file was closed), [`process`] (pidfd) |
 //!
 //! Nothing here knows a primitive: the callers decide what a word, a byte or a file means.
@@ -19,6 +21,8 @@ pub mod image;
 pub mod memory;
 pub mod poll;
 pub mod process;
+pub mod random;
+pub mod socket;
 pub mod spawn;
 pub mod thread;
 pub mod threads;
