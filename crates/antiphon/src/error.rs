@@ -9,13 +9,19 @@ use crate::death::Death;
 
 pub use antiphon_place::Error as SpaceError;
 
+mod channel;
 mod queue;
 #[cfg(feature = "socket")]
 pub mod socket;
+mod upgrade;
 
+pub use channel::{
+    RecvError, SendError, TimedRecvError, TimedSendError, TryRecvError, TrySendError,
+};
 pub use queue::{
     GetError, MessageError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError,
 };
+pub use upgrade::UpgradeError;
 
 /// A wait that reached its deadline: what for, for how long, and who stood in the way.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -1,7 +1,7 @@
 //! What an algorithm needs from outside: an identity, a verdict on others, sleep and wake.
 
 use crate::owner::Owner;
-use crate::primitive::AtomicU32;
+use crate::primitive::{AtomicU32, Ordering, fence};
 
 /// The word that threads sleep on.
 pub type Word = AtomicU32;
@@ -67,6 +67,19 @@ pub trait Wait {
     /// when that counterpart runs on another processor.
     fn linger(&self, turn: u32) -> bool {
         self.spin(turn)
+    }
+
+    /// One half of a pair of fences between two parties that each write and then look for what the other has written: of a
+    /// light one and a heavy one, or two heavy ones, at least one party sees the other's write. This is the half of those who
+    /// do so all the time.
+    #[inline]
+    fn fence_lightly(&self) {
+        fence(Ordering::SeqCst);
+    }
+
+    /// The other half, of those who are about to sleep: where a scope can, it makes the fence of everybody else, too.
+    fn fence_heavily(&self) {
+        fence(Ordering::SeqCst);
     }
 }
 

@@ -27,10 +27,12 @@ pub enum Kind {
     Latch = 9,
     Queue = 10,
     ByteQueue = 11,
+    WaitGroup = 23,
+    OnceValue = 24,
 }
 
 impl Kind {
-    const ALL: [(Self, &'static str); 11] = [
+    const ALL: [(Self, &'static str); 13] = [
         (Self::Mutex, "mutex"),
         (Self::ReentrantMutex, "reentrant mutex"),
         (Self::RwLock, "rwlock"),
@@ -42,6 +44,8 @@ impl Kind {
         (Self::Latch, "latch"),
         (Self::Queue, "queue"),
         (Self::ByteQueue, "byte queue"),
+        (Self::WaitGroup, "wait group"),
+        (Self::OnceValue, "once-written value"),
     ];
 
     /// The kind with that number.

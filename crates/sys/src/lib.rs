@@ -3,6 +3,7 @@
 //! | question | file |
 //! |---|---|
 //! | How does one sleep and wake? | [`futex`], and [`threads`] for the scope of one process |
+//! | Who pays for the order of a write and a look? | [`fence`] |
 //! | What time is it? | [`clock`] |
 //! | Who am I? | [`thread`], [`process`], [`fork`] for what changes in a child, [`spawn`] for new programs |
 //! | Where do bytes live that others see? | [`memory`], [`directory`], and [`image`] for functions |
@@ -15,6 +16,7 @@
 pub mod clock;
 pub mod descriptor;
 pub mod directory;
+pub mod fence;
 pub mod fork;
 pub mod futex;
 pub mod image;

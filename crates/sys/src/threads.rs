@@ -8,7 +8,7 @@ use antiphon_core::owner::Owner;
 use antiphon_core::wait::{Deadline, Wait, Wake, Word};
 
 use crate::futex::{self, Visibility};
-use crate::{clock, thread};
+use crate::{clock, fence, thread};
 
 /// The outside of the primitives that threads of one process share. It holds nothing, so a primitive needs no room for it.
 ///
@@ -58,6 +58,15 @@ impl Wait for Threads {
     fn linger(&self, turn: u32) -> bool {
         linger(turn)
     }
+
+    #[inline]
+    fn fence_lightly(&self) {
+        fence::lightly();
+    }
+
+    fn fence_heavily(&self) {
+        fence::heavily();
+    }
 }
 
 impl Wait for Interruptible {
@@ -92,6 +101,15 @@ impl Wait for Interruptible {
 
     fn linger(&self, turn: u32) -> bool {
         linger(turn)
+    }
+
+    #[inline]
+    fn fence_lightly(&self) {
+        fence::lightly();
+    }
+
+    fn fence_heavily(&self) {
+        fence::heavily();
     }
 }
 

@@ -13,11 +13,13 @@ mod fork;
 mod hostile;
 mod mutex;
 mod once_and_latch;
+mod once_value;
 mod queue;
 mod reentrant_mutex;
 mod rwlock;
 mod semaphore;
 mod spaces;
+mod wait_group;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
@@ -68,7 +70,8 @@ const PROMISES: &[Promise] = promises! {
         host: [a_death_is_told]
     }
     rwlock {
-        both: [readers_share writers_exclude writers_do_not_starve downgrading_lets_readers_in],
+        both: [readers_share writers_exclude writers_do_not_starve downgrading_lets_readers_in
+               of_two_that_upgrade_one_is_told],
         host: [dead_readers_are_let_go dead_writers_are_told a_death_is_told_though_its_finder_died]
     }
     semaphore {
@@ -91,6 +94,14 @@ const PROMISES: &[Promise] = promises! {
     once_and_latch {
         both: [a_once_runs_once a_latch_opens],
         host: [a_dead_runner_is_replaced]
+    }
+    wait_group {
+        both: [it_is_waited_for_until_empty],
+        host: [shares_of_the_dead_come_back]
+    }
+    once_value {
+        both: [a_value_is_written_once making_it_within_itself_is_an_error],
+        host: [a_dead_maker_is_replaced]
     }
     queue {
         both: [items_come_in_order_and_once it_is_bounded batches_are_whole draining_gives_what_is_there

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::FileExt;
 
-use antiphon::error::{LockError, TimedLockError, TryLockError};
+use antiphon::error::{LockError, TimedLockError, TryLockError, UpgradeError};
 
 use crate::crew::{A_WHILE, Crew, Job, Member, die};
 
@@ -145,4 +145,38 @@ pub(crate) fn a_death_is_told_though_its_finder_died(crew: &Crew<'_>) {
             other => panic!("{other:?}"),
         }
     }
+}
+
+pub(crate) fn of_two_that_upgrade_one_is_told(crew: &Crew<'_>) {
+    fn upgrade(job: Job) -> u64 {
+        let space = job.space();
+        let lock = space.rwlock("lock", 0_u64).unwrap();
+        let barrier = space.barrier("both-read", 2).unwrap();
+        let reader = lock.read().unwrap();
+        barrier.wait().unwrap();
+        match reader.upgrade() {
+            Ok(mut writer) => {
+                *writer += 1;
+                1
+            }
+            Err(error) => {
+                assert!(matches!(error, UpgradeError::WouldDeadlock(_)), "{error:?}");
+                assert_eq!(*error.into_guard(), 0, "somebody wrote while it reads");
+                0
+            }
+        }
+    }
+    let lock = crew.space().rwlock("lock", 0_u64).unwrap();
+    let members = crew.send_many(upgrade, 0..2);
+    let upgraded: u64 = members.into_iter().map(Member::join).sum();
+    assert!(upgraded >= 1, "nobody could write");
+    assert_eq!(*lock.read().unwrap(), upgraded);
+    let (one, other) = (lock.read().unwrap(), lock.read().unwrap());
+    let error = one.try_upgrade().unwrap_err();
+    assert!(matches!(error, UpgradeError::WouldBlock(_)));
+    let error = error.into_guard().upgrade_timeout(A_WHILE).unwrap_err();
+    assert!(matches!(error, UpgradeError::TimedOut(..)));
+    drop(other);
+    *error.into_guard().try_upgrade().unwrap() += 1;
+    assert_eq!(*lock.read().unwrap(), upgraded + 1);
 }

@@ -12,7 +12,11 @@ const SYNC: &[&str] = &[
     "event",
     "barrier",
     "once",
+    "once_lock",
+    "once_value",
+    "lazy_lock",
     "latch",
+    "wait_group",
 ];
 /// The same for `comm/`.
 const COMM: &[&str] = &[
@@ -32,6 +36,7 @@ const PARTS: &[&str] = &[
     "field",
     "gate",
     "ring",
+    "spsc",
     "slots",
     "bytes",
     "copy",
@@ -42,6 +47,7 @@ const PARTS: &[&str] = &[
     "broadcast",
     "watch",
     "outcome",
+    "rest",
     "since",
 ];
 /// Files that any folder may have.

@@ -14,6 +14,7 @@ use antiphon_sys::clock;
 use antiphon_sys::threads::Threads;
 
 use super::outcome;
+use super::rest::Rest;
 use crate::error::{
     GetError, PutError, TimedGetError, TimedPutError, Timeout, TryGetError, TryPutError,
 };
@@ -358,7 +359,7 @@ impl<T> Queue<T> {
     }
 
     #[inline]
-    fn push(&self, item: T, patience: Patience) -> Result<(), (RingError, T)> {
+    pub(super) fn push(&self, item: T, patience: Patience) -> Result<(), (RingError, T)> {
         let item = ManuallyDrop::new(item);
         // SAFETY: the cell is ours until we commit, and apart from `item`, which is given back only if this is not called.
         let write = |cell: *mut T| unsafe {
@@ -371,7 +372,7 @@ impl<T> Queue<T> {
     }
 
     #[inline]
-    fn pop(&self, patience: Patience) -> Result<T, RingError> {
+    pub(super) fn pop(&self, patience: Patience) -> Result<T, RingError> {
         self.slots().pop(&Threads, patience, |cell| {
             let mut item = MaybeUninit::<T>::uninit();
             // SAFETY: a committed cell holds an item, which moves out: the cell is not read again before the next put.
@@ -390,7 +391,7 @@ impl<T> Queue<T> {
         let put = self.slots().push_many(&Threads, patience, count, |to, first, n| unsafe {
             ptr::copy_nonoverlapping(from.add(first), to, n);
         })? as usize;
-        rest.done += put;
+        rest.moved(put);
         Ok(put)
     }
 
@@ -546,42 +547,5 @@ impl<'a, T> IntoIterator for &'a Queue<T> {
 
     fn into_iter(self) -> Iter<'a, T> {
         self.iter()
-    }
-}
-
-/// A vector of which the first items have moved elsewhere. Dropping this closes the gap.
-struct Rest<'a, T> {
-    items: &'a mut Vec<T>,
-    /// The vector's length, which is 0 meanwhile, so that no item is dropped twice.
-    len: usize,
-    done: usize,
-}
-
-impl<'a, T> Rest<'a, T> {
-    fn of(items: &'a mut Vec<T>) -> Self {
-        let len = items.len();
-        // SAFETY: shorter than before.
-        unsafe { items.set_len(0) };
-        Self { items, len, done: 0 }
-    }
-
-    fn start(&self) -> *const T {
-        // SAFETY: at most `len`, within the vector's memory.
-        unsafe { self.items.as_ptr().add(self.done) }
-    }
-
-    fn len(&self) -> usize {
-        self.len - self.done
-    }
-}
-
-impl<T> Drop for Rest<'_, T> {
-    fn drop(&mut self) {
-        let (from, n) = (self.start(), self.len());
-        // SAFETY: the last `n` items are still ours, and move to the front; the two ranges may overlap.
-        unsafe {
-            ptr::copy(from, self.items.as_mut_ptr(), n);
-            self.items.set_len(n);
-        }
     }
 }

@@ -9,6 +9,7 @@ use antiphon_core::comm::RawRing;
 use antiphon_core::owner::Owner;
 use antiphon_core::sync::{
     RawBarrier, RawEvent, RawLatch, RawMutex, RawOnce, RawReentrantMutex, RawRwLock, RawSemaphore,
+    RawWaitGroup,
 };
 use antiphon_place::{Counter, Kind, ObjectInfo, Record, SpaceInfo};
 use antiphon_sys::clock;
@@ -94,7 +95,8 @@ impl Look<'_> {
             Kind::Semaphore => self.semaphore(),
             Kind::Event => self.event(),
             Kind::Barrier => self.barrier(),
-            Kind::Once => self.once(),
+            Kind::Once | Kind::OnceValue => self.once(),
+            Kind::WaitGroup => self.wait_group(),
             Kind::Latch => self.latch(),
             Kind::Queue | Kind::ByteQueue => self.queue(),
             Kind::Condvar => None,
@@ -167,6 +169,17 @@ impl Look<'_> {
         let line = self.object.body::<Line<RawOnce>>(0)?;
         let holders = self.owner(line.raw.owner(), &line.record, 1);
         Some((holders, vec![("done", Fact::Flag(line.raw.is_done()))]))
+    }
+
+    fn wait_group(&self) -> Option<State> {
+        let line = self.object.body::<Line<RawWaitGroup>>(0)?;
+        let holders = self.each(|owner, slot| {
+            Some(RawWaitGroup::peek(self.object.body::<AtomicU64>(BEHIND + slot * 8)?, owner))
+        });
+        let shares = holders.iter().map(|holder| holder.count).sum();
+        let facts =
+            vec![("shares", Fact::Count(shares)), ("begun", Fact::Flag(line.raw.has_begun()))];
+        Some((holders, facts))
     }
 
     fn latch(&self) -> Option<State> {

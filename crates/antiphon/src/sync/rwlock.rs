@@ -17,7 +17,7 @@ use antiphon_sys::clock;
 use antiphon_sys::threads::Threads;
 
 use super::since::Since;
-use crate::error::{Holder, LockError, TimedLockError, TryLockError};
+use crate::error::{Holder, LockError, TimedLockError, TryLockError, UpgradeError};
 
 /// Many readers or one writer of a `T`.
 ///
@@ -350,6 +350,101 @@ pub struct RwLockReadGuard<'a, T: ?Sized> {
 
 // SAFETY: sharing a guard shares the value only.
 unsafe impl<T: ?Sized + Sync> Sync for RwLockReadGuard<'_, T> {}
+
+impl<'a, T: ?Sized> RwLockReadGuard<'a, T> {
+    /// Goes on writing, with nobody writing in between: waits until the other readers have left. If the value is poisoned,
+    /// the new guard [says so](RwLockWriteGuard::needs_repair).
+    ///
+    /// # Errors
+    /// [`UpgradeError::WouldDeadlock`], at once, if somebody waits to write or to upgrade, and so for this reader.
+    ///
+    /// ```
+    /// let lock = antiphon::sync::RwLock::new(1);
+    /// let reader = lock.read().unwrap();
+    /// let mut writer = reader.upgrade().unwrap();
+    /// *writer += 1;
+    /// assert_eq!(*writer.downgrade(), 2);
+    /// ```
+    pub fn upgrade(self) -> Result<RwLockWriteGuard<'a, T>, UpgradeError<Self>> {
+        self.upgrade_until(None)
+    }
+
+    /// Goes on writing if nobody else reads, or waits to write.
+    ///
+    /// # Errors
+    /// [`UpgradeError::WouldBlock`], [`UpgradeError::WouldDeadlock`].
+    ///
+    /// ```
+    /// let lock = antiphon::sync::RwLock::new(1);
+    /// let (one, other) = (lock.read().unwrap(), lock.read().unwrap());
+    /// let one = one.try_upgrade().unwrap_err().into_guard(); // the other reads
+    /// drop(other);
+    /// assert!(one.try_upgrade().is_ok());
+    /// ```
+    pub fn try_upgrade(self) -> Result<RwLockWriteGuard<'a, T>, UpgradeError<Self>> {
+        match self.lock.raw.try_upgrade(&self.lock.readers, &Threads) {
+            Ok(claim) => Ok(self.upgraded(claim)),
+            Err(WaitError::WouldDeadlock) => Err(UpgradeError::WouldDeadlock(self)),
+            Err(_) => Err(UpgradeError::WouldBlock(self)),
+        }
+    }
+
+    /// As [`upgrade`](Self::upgrade), waiting no longer than `timeout`.
+    ///
+    /// # Errors
+    /// As [`upgrade`](Self::upgrade), and [`UpgradeError::TimedOut`].
+    ///
+    /// ```
+    /// let lock = antiphon::sync::RwLock::new(1);
+    /// let (one, other) = (lock.read().unwrap(), lock.read().unwrap());
+    /// assert!(one.upgrade_timeout(std::time::Duration::from_millis(1)).is_err());
+    /// # drop(other);
+    /// ```
+    pub fn upgrade_timeout(
+        self,
+        timeout: Duration,
+    ) -> Result<RwLockWriteGuard<'a, T>, UpgradeError<Self>> {
+        self.upgrade_until(Some(clock::deadline_after(timeout)))
+    }
+
+    /// As [`upgrade`](Self::upgrade), waiting no longer than until `deadline`.
+    ///
+    /// # Errors
+    /// As [`upgrade_timeout`](Self::upgrade_timeout).
+    ///
+    /// ```
+    /// let lock = antiphon::sync::RwLock::new(1);
+    /// assert!(lock.read().unwrap().upgrade_deadline(std::time::Instant::now()).is_ok());
+    /// ```
+    pub fn upgrade_deadline(
+        self,
+        deadline: Instant,
+    ) -> Result<RwLockWriteGuard<'a, T>, UpgradeError<Self>> {
+        self.upgrade_until(Some(clock::deadline_at(deadline)))
+    }
+
+    fn upgrade_until(
+        self,
+        deadline: Option<Deadline>,
+    ) -> Result<RwLockWriteGuard<'a, T>, UpgradeError<Self>> {
+        let since = Since::now();
+        match self.lock.raw.upgrade(&self.lock.readers, &Threads, deadline) {
+            Ok(claim) => Ok(self.upgraded(claim)),
+            Err(WaitError::WouldDeadlock) => Err(UpgradeError::WouldDeadlock(self)),
+            Err(_) => {
+                let timeout = since.timeout("the other readers of a readers-writer lock");
+                Err(UpgradeError::TimedOut(self, Box::new(timeout)))
+            }
+        }
+    }
+
+    fn upgraded(self, claim: Claim) -> RwLockWriteGuard<'a, T> {
+        let lock = self.lock;
+        // The read has become the write.
+        mem::forget(self);
+        lock.writing(claim != Claim::Clean)
+    }
+}
 
 impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
     type Target = T;

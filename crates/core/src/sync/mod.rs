@@ -11,6 +11,7 @@ pub mod once;
 pub mod reentrant_mutex;
 pub mod rwlock;
 pub mod semaphore;
+pub mod wait_group;
 
 pub use barrier::RawBarrier;
 pub use condvar::RawCondvar;
@@ -21,3 +22,4 @@ pub use once::{RawOnce, Turn};
 pub use reentrant_mutex::RawReentrantMutex;
 pub use rwlock::RawRwLock;
 pub use semaphore::RawSemaphore;
+pub use wait_group::RawWaitGroup;

@@ -3,6 +3,7 @@
 //! | word | meaning |
 //! |---|---|
 //! | `0` | Not done. Fresh memory is a once that nobody has begun. |
+//! | `WAITERS` | Not done, and somebody may sleep until another has done it: who begins takes the bit over. |
 //! | `owner` | Being done, and nobody has announced that they sleep. |
 //! | `owner + WAITERS` | Being done, and somebody may sleep: who ends it must wake all. |
 //! | `DONE` | Done, for ever. |
@@ -86,6 +87,35 @@ impl RawOnce {
                     return Ok(Turn::Yours(owner));
                 }
                 continue;
+            }
+            if s & WAITERS == 0
+                && self.word.compare_exchange(s, s | WAITERS, Relaxed, Relaxed).is_err()
+            {
+                continue;
+            }
+            match w.wait(&self.word, s | WAITERS, epoch, deadline) {
+                Wake::Woken => {}
+                Wake::TimedOut => return Err(WaitError::TimedOut),
+                Wake::Interrupted => return Err(WaitError::Interrupted),
+            }
+        }
+    }
+
+    /// Waits until somebody else has done it, or `deadline`: the caller takes no turn, whoever may die.
+    pub fn wait<W: Wait>(&self, w: &W, deadline: Option<Deadline>) -> Result<(), WaitError> {
+        let mut turn = 0;
+        while !self.is_done() && w.linger(turn) {
+            turn += 1;
+        }
+        loop {
+            let epoch = w.epoch();
+            // Acquire pairs with the Release in `end`.
+            let s = self.word.load(Acquire);
+            if s == DONE {
+                return Ok(());
+            }
+            if W::OWNER_IS_THREAD && Owner::of_word(s) == Some(w.me()) {
+                return Err(WaitError::WouldDeadlock);
             }
             if s & WAITERS == 0
                 && self.word.compare_exchange(s, s | WAITERS, Relaxed, Relaxed).is_err()

@@ -261,17 +261,41 @@ impl RawRwLock {
             if self.is_drained::<W>(readers) {
                 return Ok(Claim::Clean);
             }
-            self.drain(readers, Claim::Clean, w, deadline)
+            self.drain(readers, Claim::Clean, w, deadline, Retreat::Leave)
         } else {
             let claim = self.writer.lock_contended(w, deadline)?;
-            self.write_claimed(readers, claim, w, deadline)
+            self.write_claimed(readers, claim, w, deadline, Retreat::Leave)
         }
     }
 
     /// Starts writing without waiting. `None`: somebody holds the lock or waits to write.
     pub fn try_write<W: Wait>(&self, readers: &[AtomicU64], w: &W) -> Option<Claim> {
         let claim = self.writer.try_lock(w)?;
-        self.try_drain(readers, claim, w)
+        self.try_drain(readers, claim, w, Retreat::Leave)
+    }
+
+    /// From reading to writing, with nobody writing in between: waits until the other readers have left, or `deadline`.
+    /// The caller must read, on the same words; after an error it still does.
+    ///
+    /// [`WaitError::WouldDeadlock`]: somebody waits to write, or to upgrade, and so for the caller to stop reading.
+    pub fn upgrade<W: Wait>(
+        &self,
+        readers: &[AtomicU64],
+        w: &W,
+        deadline: Option<Deadline>,
+    ) -> Result<Claim, WaitError> {
+        // Whoever has the word waits for us, so we must not wait for it.
+        let claim = self.writer.try_lock(w).ok_or(WaitError::WouldDeadlock)?;
+        // The word is ours: nobody else begins to write from here on, though we are no reader any more.
+        self.leave(word_of(readers, w), w);
+        self.write_claimed(readers, claim, w, deadline, Retreat::Read)
+    }
+
+    /// [`upgrade`](Self::upgrade) without waiting: [`WaitError::TimedOut`] if others read.
+    pub fn try_upgrade<W: Wait>(&self, readers: &[AtomicU64], w: &W) -> Result<Claim, WaitError> {
+        let claim = self.writer.try_lock(w).ok_or(WaitError::WouldDeadlock)?;
+        self.leave(word_of(readers, w), w);
+        self.try_drain(readers, claim, w, Retreat::Read).ok_or(WaitError::TimedOut)
     }
 
     /// The rest of [`write`](Self::write), with the word obtained the slow way. Writing begins when the readers have left, whose words are looked at after the fence.
@@ -282,6 +306,7 @@ impl RawRwLock {
         claim: Claim,
         w: &W,
         deadline: Option<Deadline>,
+        retreat: Retreat,
     ) -> Result<Claim, WaitError> {
         // The mutex took the word with Acquire only.
         fence(SeqCst);
@@ -289,20 +314,35 @@ impl RawRwLock {
         if self.is_drained::<W>(readers) {
             Ok(claim)
         } else {
-            self.drain(readers, claim, w, deadline)
+            self.drain(readers, claim, w, deadline, retreat)
         }
     }
 
     #[cold]
-    fn try_drain<W: Wait>(&self, readers: &[AtomicU64], claim: Claim, w: &W) -> Option<Claim> {
+    fn try_drain<W: Wait>(
+        &self,
+        readers: &[AtomicU64],
+        claim: Claim,
+        w: &W,
+        retreat: Retreat,
+    ) -> Option<Claim> {
         fence(SeqCst);
         let claim = self.clear_suspicion(claim);
         if readers.iter().all(|reader| has_left(reader, w)) {
             self.settle();
             return Some(claim);
         }
-        self.unlock_write(w, residue(claim));
+        self.retreat(readers, claim, w, retreat);
         None
+    }
+
+    /// Gives the writer word up before the first change.
+    fn retreat<W: Wait>(&self, readers: &[AtomicU64], claim: Claim, w: &W, retreat: Retreat) {
+        if retreat == Retreat::Read {
+            // While the word is ours, so that nobody writes in between.
+            enter(word_of(readers, w), w);
+        }
+        self.unlock_write(w, residue(claim));
     }
 
     /// A predecessor that died before its first change leaves a consistent value.
@@ -329,6 +369,7 @@ impl RawRwLock {
         claim: Claim,
         w: &W,
         deadline: Option<Deadline>,
+        retreat: Retreat,
     ) -> Result<Claim, WaitError> {
         // Relaxed: who inherits the word sees it through our death.
         let pristine = if claim == Claim::Clean { PRISTINE } else { 0 };
@@ -351,7 +392,7 @@ impl RawRwLock {
                 Wake::Interrupted => WaitError::Interrupted,
             };
             // The flags stay for the next writer to clear: dying from here on raises no suspicion either.
-            self.unlock_write(w, residue(claim));
+            self.retreat(readers, claim, w, retreat);
             return Err(error);
         }
     }
@@ -414,6 +455,15 @@ impl RawRwLock {
     pub fn readers(&self, readers: &[AtomicU64]) -> u64 {
         readers.iter().map(|reader| u64::from(reader.load(Relaxed) as u32)).sum()
     }
+}
+
+/// What becomes of a writer that gives up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Retreat {
+    /// It leaves.
+    Leave,
+    /// It was a reader and is one again.
+    Read,
 }
 
 /// What a reader finds in the writer word.

@@ -16,3 +16,5 @@ mod reentrant_mutex;
 mod ring;
 mod rwlock;
 mod semaphore;
+mod spsc;
+mod wait_group;

@@ -121,3 +121,40 @@ fn the_only_other_replaces_the_dead() {
 fn the_next_replaces_the_dead() {
     check_deaths("once, death beside two", 70_000, |step| replaces(step, 2));
 }
+
+#[test]
+fn who_only_waits_sees_it_done() {
+    check("once, a waiter", 150, || {
+        let kernel = Kernel::new();
+        let lazy = Lazy::new();
+        let waiter = {
+            let (lazy, w) = (lazy.clone(), kernel.thread(2));
+            thread::spawn(move || {
+                lazy.once.wait(&w, None).unwrap();
+                assert_eq!(lazy.value.get(), 1);
+            })
+        };
+        assert!(lazy.get(&kernel.thread(1)));
+        waiter.join().unwrap();
+    });
+}
+
+#[test]
+fn who_only_waits_takes_no_turn() {
+    check_deaths("once, a waiter and a death", 500, |step| {
+        let kernel = Kernel::mortal();
+        let lazy = Lazy::new();
+        let waiter = {
+            let (lazy, w) = (lazy.clone(), kernel.participant(1));
+            thread::spawn(move || {
+                lazy.once.wait(&w, None).unwrap();
+                assert!(lazy.value.get() >= 1);
+            })
+        };
+        let w = kernel.participant(0);
+        let lived = kernel.victim(w.me(), step, || lazy.get(&w));
+        lazy.get(&kernel.participant(2));
+        waiter.join().unwrap();
+        lived.is_none()
+    });
+}

@@ -336,3 +336,95 @@ fn two_survive_the_death_of_a_reader() {
         survives(step, Guarded::read, &[Guarded::read, Guarded::write])
     });
 }
+
+/// Reads, and then writes what it read plus two, if it may.
+fn upgrade<W: Wait>(guarded: &Guarded, w: &W) -> Claim {
+    let claim = guarded.lock.read(&guarded.readers, w, None).unwrap();
+    let before = guarded.value.get();
+    match guarded.lock.upgrade(&guarded.readers, w, None) {
+        Ok(_) => {
+            assert_eq!(guarded.value.get(), before, "somebody wrote in between");
+            guarded.value.bump();
+            guarded.middle.load(Relaxed);
+            guarded.value.bump();
+            guarded.lock.unlock_write(w, 0);
+        }
+        Err(error) => {
+            assert_eq!(error, WaitError::WouldDeadlock);
+            assert_eq!(guarded.value.get(), before, "it does not read any more");
+            guarded.lock.unlock_read(&guarded.readers, w);
+        }
+    }
+    claim
+}
+
+#[test]
+fn of_two_that_upgrade_one_writes() {
+    check("rwlock, two upgrades", 500, || {
+        let kernel = Kernel::new();
+        let guarded = Guarded::new(1);
+        let other = spawn(&guarded, kernel.thread(2), upgrade);
+        let _ = upgrade(&guarded, &kernel.thread(1));
+        let _ = other.join().unwrap();
+        let value = guarded.value.get();
+        assert!(value == 2 || value == 4, "{value}");
+    });
+}
+
+#[test]
+fn an_upgrade_waits_for_the_other_readers() {
+    check("rwlock, an upgrade and a reader", 400, || {
+        let kernel = Kernel::new();
+        let guarded = Guarded::new(1);
+        let other = spawn(&guarded, kernel.thread(2), Guarded::read);
+        let _ = upgrade(&guarded, &kernel.thread(1));
+        let _ = other.join().unwrap();
+        assert_eq!(guarded.value.get(), 2);
+    });
+}
+
+#[test]
+fn an_upgrade_and_a_writer() {
+    check("rwlock, an upgrade and a writer", 500, || {
+        let kernel = Kernel::new();
+        let guarded = Guarded::new(1);
+        let other = spawn(&guarded, kernel.thread(2), Guarded::write);
+        let _ = upgrade(&guarded, &kernel.thread(1));
+        let _ = other.join().unwrap();
+        assert!(guarded.value.get() >= 2);
+    });
+}
+
+#[test]
+fn an_upgrade_in_vain_goes_on_reading() {
+    check("rwlock, upgrades in vain", 1, || {
+        let kernel = Kernel::new();
+        let guarded = Guarded::new(2);
+        let (a, b) = (kernel.participant(0), kernel.participant(1));
+        let (lock, readers) = (&guarded.lock, &guarded.readers);
+        let _ = (lock.try_read(readers, &a).unwrap(), lock.try_read(readers, &b).unwrap());
+        assert_eq!(lock.try_upgrade(readers, &a), Err(WaitError::TimedOut));
+        assert_eq!(lock.upgrade(readers, &a, Some(Deadline(0))), Err(WaitError::TimedOut));
+        assert_eq!(lock.readers(readers), 2);
+        assert!(lock.writer().is_none());
+        lock.unlock_read(readers, &b);
+        assert_eq!(lock.try_upgrade(readers, &a), Ok(Claim::Clean));
+        assert!(lock.try_read(readers, &b).is_none());
+        lock.unlock_write(&a, 0);
+        assert_eq!(lock.readers(readers), 0);
+    });
+}
+
+#[test]
+fn a_dead_upgrader_stops_nobody() {
+    check_deaths("rwlock, death of an upgrader", 500, |step| {
+        let kernel = Kernel::mortal();
+        let guarded = Guarded::new(2);
+        let reader = spawn(&guarded, kernel.participant(1), Guarded::read);
+        let w = kernel.participant(0);
+        let lived = kernel.victim(w.me(), step, || upgrade(&guarded, &w));
+        let _ = reader.join().unwrap();
+        let _ = guarded.write(&kernel.participant(1));
+        lived.is_none()
+    });
+}

@@ -140,6 +140,8 @@ impl ObjectView {
                 format!("{} of {} arrived", state.count("arrived"), state.count("parties"))
             }
             Kind::Once => either("done", "done", "not done"),
+            Kind::OnceValue => either("done", "written", "not written"),
+            Kind::WaitGroup => format!("{} shares", state.count("shares")),
             Kind::Latch => format!("{} to go", state.count("count")),
             Kind::Queue | Kind::ByteQueue => {
                 let shut = either("shut down", ", shut down", "");

@@ -17,7 +17,7 @@ use antiphon_place::{Cause, Counter, Error, Kind, SiteId, Spec};
 use antiphon_sys::clock;
 
 use crate::death::Death;
-use crate::error::{LockError, TimedLockError, TryLockError};
+use crate::error::{LockError, TimedLockError, TryLockError, UpgradeError};
 use crate::space::Space;
 use crate::space::entry::{BEHIND, Entry, Line, NO_PARAMS, Noted, spec};
 use crate::space::handle::{Openable, handle};
@@ -329,6 +329,75 @@ pub struct RwLockReadGuard<'a, T> {
 
 // SAFETY: sharing a guard shares the value only.
 unsafe impl<T: Sync> Sync for RwLockReadGuard<'_, T> {}
+
+impl<'a, T> RwLockReadGuard<'a, T> {
+    /// Goes on writing, with nobody writing in between: waits until the other readers have left. If the value awaits
+    /// repair, the new guard [says so](RwLockWriteGuard::needs_repair).
+    ///
+    /// # Errors
+    /// [`UpgradeError::WouldDeadlock`], at once, if somebody waits to write or to upgrade, and so for this reader.
+    #[track_caller]
+    pub fn upgrade(self) -> Result<Write<'a, T>, UpgradeError<Self>> {
+        self.upgrade_until(Location::caller(), None)
+    }
+
+    /// Goes on writing if nobody else reads, or waits to write.
+    ///
+    /// # Errors
+    /// [`UpgradeError::WouldBlock`], [`UpgradeError::WouldDeadlock`].
+    #[track_caller]
+    pub fn try_upgrade(self) -> Result<Write<'a, T>, UpgradeError<Self>> {
+        let (lock, caller) = (self.lock, Location::caller());
+        match lock.line().raw.try_upgrade(lock.readers(), &lock.entry.wait()) {
+            Ok(claim) => Ok(self.upgraded(claim, lock.entry.site(caller))),
+            Err(WaitError::WouldDeadlock) => Err(UpgradeError::WouldDeadlock(self)),
+            Err(_) => Err(UpgradeError::WouldBlock(self)),
+        }
+    }
+
+    /// As [`upgrade`](Self::upgrade), waiting no longer than `timeout`.
+    ///
+    /// # Errors
+    /// As [`upgrade`](Self::upgrade), and [`UpgradeError::TimedOut`].
+    #[track_caller]
+    pub fn upgrade_timeout(self, timeout: Duration) -> Result<Write<'a, T>, UpgradeError<Self>> {
+        self.upgrade_until(Location::caller(), Some(clock::deadline_after(timeout)))
+    }
+
+    /// As [`upgrade`](Self::upgrade), waiting no longer than until `deadline`.
+    ///
+    /// # Errors
+    /// As [`upgrade_timeout`](Self::upgrade_timeout).
+    #[track_caller]
+    pub fn upgrade_deadline(self, deadline: Instant) -> Result<Write<'a, T>, UpgradeError<Self>> {
+        self.upgrade_until(Location::caller(), Some(clock::deadline_at(deadline)))
+    }
+
+    fn upgrade_until(
+        self,
+        caller: &'static Location<'static>,
+        deadline: Option<Deadline>,
+    ) -> Result<Write<'a, T>, UpgradeError<Self>> {
+        let lock = self.lock;
+        let site = lock.entry.site(caller);
+        let noted = lock.entry.noted(site, deadline, None);
+        match lock.line().raw.upgrade(lock.readers(), &noted, deadline) {
+            Ok(claim) => Ok(self.upgraded(claim, site)),
+            Err(WaitError::WouldDeadlock) => Err(UpgradeError::WouldDeadlock(self)),
+            Err(_) => Err(UpgradeError::TimedOut(self, Box::new(lock.entry.timeout(&noted, None)))),
+        }
+    }
+
+    fn upgraded(self, claim: Claim, site: SiteId) -> Write<'a, T> {
+        let lock = self.lock;
+        // The read has become the write.
+        std::mem::forget(self);
+        match lock.writing(claim, site) {
+            Ok(guard) => guard,
+            Err(error) => error.into_guard().expect("the lock is held"),
+        }
+    }
+}
 
 impl<T> Deref for RwLockReadGuard<'_, T> {
     type Target = T;

@@ -203,6 +203,32 @@ impl Semaphore {
         self.acquire_until(1, Location::caller(), || Some(clock::deadline_at(deadline)))
     }
 
+    /// Waits until `n` permits are there, no longer than `timeout`, and takes them all at once.
+    ///
+    /// # Errors
+    /// [`Timeout`]; no permit was taken.
+    ///
+    /// # Panics
+    /// As [`acquire_many`](Self::acquire_many).
+    #[track_caller]
+    pub fn acquire_many_timeout(&self, n: u64, timeout: Duration) -> Result<Permit<'_>, Timeout> {
+        self.check(n);
+        self.acquire_until(n, Location::caller(), || Some(clock::deadline_after(timeout)))
+    }
+
+    /// Waits until `n` permits are there, no longer than until `deadline`, and takes them all at once.
+    ///
+    /// # Errors
+    /// [`Timeout`]; no permit was taken.
+    ///
+    /// # Panics
+    /// As [`acquire_many`](Self::acquire_many).
+    #[track_caller]
+    pub fn acquire_many_deadline(&self, n: u64, deadline: Instant) -> Result<Permit<'_>, Timeout> {
+        self.check(n);
+        self.acquire_until(n, Location::caller(), || Some(clock::deadline_at(deadline)))
+    }
+
     fn acquire_until(
         &self,
         n: u64,
