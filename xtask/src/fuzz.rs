@@ -8,8 +8,6 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const TARGET: &str = "x86_64-unknown-linux-gnu";
-
 /// Coverage that libFuzzer reads, and a sanitizer that sees every access out of bounds.
 const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
@@ -36,14 +34,12 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     let built = shell::target_directory()?.join("fuzz");
     shell::call(
-        Command::new("rustup")
-            .args(["run", "nightly", "cargo", "build", "--release", "--target", TARGET])
+        shell::nightly_cargo()
+            .args(["build", "--release", "--target", shell::TARGET])
             .arg("--manifest-path")
             .arg(folder.join("Cargo.toml"))
             .arg("--target-dir")
             .arg(&built)
-            .env_remove("CARGO")
-            .env_remove("RUSTC")
             .env("RUSTFLAGS", FLAGS),
     )?;
     let seconds = options.minutes * 60 / names.len() as u64;
@@ -55,7 +51,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
             fs::create_dir_all(made).map_err(|e| format!("{}: {e}", made.display()))?;
         }
         shell::call(
-            Command::new(built.join(TARGET).join("release").join(name))
+            Command::new(built.join(shell::TARGET).join("release").join(name))
                 .arg(&corpus)
                 .arg(format!("-max_total_time={seconds}"))
                 .arg(format!("-artifact_prefix={}/", artifacts.display()))

@@ -35,7 +35,7 @@ enum Command {
     Bench(programs::Options),
     /// Open and use segments that are full of nonsense.
     Fuzz(fuzz::Options),
-    /// Run the tests between threads under ThreadSanitizer.
+    /// Run the algorithms between threads under ThreadSanitizer, as they are and with races planted.
     Tsan,
 }
 

@@ -23,6 +23,29 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// The toolchain with the sanitizers.
+const NIGHTLY: &str = "nightly";
+/// Sanitizers ask for a target by its name, so that build scripts and macros go without.
+pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// A command of the nightly toolchain, which `rustup` has.
+pub(crate) fn nightly_cargo() -> Command {
+    let mut command = Command::new("rustup");
+    command
+        .current_dir(root())
+        .args(["run", NIGHTLY, "cargo"])
+        // cargo and rustc of the toolchain that runs this would win over the one asked for.
+        .env_remove("CARGO")
+        .env_remove("RUSTC");
+    command
+}
+
+/// Whether there is such a toolchain.
+pub(crate) fn has_nightly() -> bool {
+    let output = nightly_cargo().arg("--version").output();
+    output.is_ok_and(|output| output.status.success())
+}
+
 /// What `cargo metadata` says about the workspace, without its dependencies.
 pub(crate) fn metadata() -> Result<serde_json::Value, String> {
     let arguments = ["metadata", "--format-version=1", "--no-deps"];
@@ -60,6 +83,29 @@ pub(crate) fn tee(command: &mut Command, mut look: impl FnMut(&str)) -> Result<E
         look(&line);
     }
     child.wait().map_err(|e| format!("cannot wait for {name}: {e}"))
+}
+
+/// Like [`tee`], and hands each line of standard error to `listen`, from another thread.
+pub(crate) fn tee_both(
+    command: &mut Command,
+    look: impl FnMut(&str),
+    mut listen: impl FnMut(&str) + Send,
+) -> Result<ExitStatus, String> {
+    let (reader, writer) = std::io::pipe().map_err(|e| format!("no pipe: {e}"))?;
+    command.stderr(writer);
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line);
+                eprintln!("{line}");
+                listen(&line);
+            }
+        });
+        let status = tee(command, look);
+        // Our own end of the pipe would keep the other thread waiting.
+        command.stderr(Stdio::inherit());
+        status
+    })
 }
 
 /// What a command with a time limit came to.

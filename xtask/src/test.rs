@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every test there is, with a count per group.
 //!
-//! A group that runs no test fails: a runner that silently finds nothing looks exactly like one that passes.
+//! A group that runs no test fails, and so does a program of tests that does not say how many it ran: a runner that silently
+//! finds nothing looks exactly like one that passes.
 
 use crate::programs;
 use crate::shell::{self, Outcome};
@@ -74,14 +75,17 @@ pub(crate) enum Checker {
     Loom,
     /// Walks through large ones.
     Shuttle,
+    /// Watches threads on the heap: `cargo xtask tsan`.
+    Tsan,
 }
 
 impl Checker {
-    /// What its configuration and its test are called.
+    /// What its test is called, and the configuration of a model checker.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Loom => "loom",
             Self::Shuttle => "shuttle",
+            Self::Tsan => "heap",
         }
     }
 }
@@ -115,29 +119,50 @@ struct Counts {
 }
 
 impl Counts {
-    /// Adds the summary that libtest prints per program, or that of the kills, if `line` is one.
-    fn add(&mut self, line: &str) {
+    /// What `line` says if it is the summary that libtest prints per program, or that of the kills.
+    fn read(line: &str) -> Option<Self> {
+        let mut counts = Self::default();
         if let Some(kills) = line.strip_suffix(" kills, no violation") {
-            self.passed += kills.parse::<u64>().unwrap_or(0);
+            counts.passed = kills.parse().ok()?;
+            return Some(counts);
         }
-        let Some(rest) = line.trim().strip_prefix("test result: ") else { return };
+        let rest = line.trim().strip_prefix("test result: ")?;
         let numbers = rest.split(['.', ';']).filter_map(|part| part.trim().split_once(' '));
         for (number, what) in numbers {
             let Ok(number) = number.parse::<u64>() else { continue };
             match what {
-                "passed" => self.passed += number,
-                "failed" => self.failed += number,
-                "ignored" => self.ignored += number,
+                "passed" => counts.passed = number,
+                "failed" => counts.failed = number,
+                "ignored" => counts.ignored = number,
                 _ => {}
             }
         }
+        Some(counts)
     }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            ignored: self.ignored + other.ignored,
+        }
+    }
+}
+
+/// The program that cargo says it runs next, as `crate: source`.
+fn program(line: &str) -> Option<String> {
+    let (source, file) = line.trim().strip_prefix("Running ")?.split_once(" (")?;
+    let file = Path::new(file.strip_suffix(')')?).file_name()?.to_str()?;
+    let (name, _hash) = file.rsplit_once('-')?;
+    Some(format!("{name}: {}", source.trim_start_matches("unittests ")))
 }
 
 /// What is printed about a group at the end.
 struct Row {
     name: &'static str,
     counts: Counts,
+    /// Those of each program, where there are several and each says how many tests it ran.
+    programs: Vec<(String, Counts)>,
     took: Duration,
     verdict: Result<(), &'static str>,
 }
@@ -165,24 +190,37 @@ pub(crate) fn run(options: &Options) -> Outcome {
 fn run_group(group: &Group, target: &Path) -> Result<Row, String> {
     println!("==> {}", group.name);
     let begun = Instant::now();
-    let mut counts = Counts::default();
-    let status = shell::tee(&mut (group.command)(target), |line| counts.add(line))?;
+    let (mut summaries, mut names) = (Vec::new(), Vec::new());
+    let status = shell::tee_both(
+        &mut (group.command)(target),
+        |line| summaries.extend(Counts::read(line)),
+        |line| names.extend(program(line)),
+    )?;
+    let counts = summaries.iter().fold(Counts::default(), |sum, one| sum.plus(*one));
     let verdict = match (status.success(), counts.passed) {
         (false, _) => Err("failed"),
         (true, 0) => Err("ran no test"),
+        (true, _) if summaries.len() < names.len() => Err("a program does not say what it ran"),
         (true, _) => Ok(()),
     };
-    Ok(Row { name: group.name, counts, took: begun.elapsed(), verdict })
+    let programs = if names.len() == summaries.len() { names } else { Vec::new() };
+    let programs = programs.into_iter().zip(summaries).collect();
+    Ok(Row { name: group.name, counts, programs, took: begun.elapsed(), verdict })
 }
 
 fn print_table(rows: &[Row]) {
     println!("\n{:<22} {:>7} {:>7} {:>8} {:>8}", "group", "passed", "failed", "ignored", "seconds");
     let mut all = 0;
-    for Row { name, counts, took, verdict } in rows {
+    for Row { name, counts, programs, took, verdict } in rows {
         let Counts { passed, failed, ignored } = counts;
         let took = took.as_secs();
         let verdict = verdict.err().unwrap_or("ok");
         println!("{name:<22} {passed:>7} {failed:>7} {ignored:>8} {took:>8}  {verdict}");
+        for (program, Counts { passed, failed, ignored }) in programs {
+            if passed + failed + ignored > 0 {
+                println!("{:<22} {passed:>7} {failed:>7} {ignored:>8} {:>8}  {program}", "", "");
+            }
+        }
         all += passed;
     }
     println!("{:<22} {all:>7}", "all");
@@ -190,17 +228,29 @@ fn print_table(rows: &[Row]) {
 
 #[cfg(test)]
 mod tests {
-    use super::Counts;
+    use super::{Counts, program};
 
     #[test]
     fn summaries_add_up_and_other_lines_do_not_count() {
-        let mut counts = Counts::default();
-        counts.add("running 3 tests");
-        counts.add("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.0s");
-        counts
-            .add("test result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured; 9 filtered out");
-        counts.add("test 7 passed; ... ok");
-        counts.add("30 kills, no violation");
-        assert_eq!(counts, Counts { passed: 35, failed: 4, ignored: 1 });
+        let lines = [
+            "running 3 tests",
+            "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.0s",
+            "test result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured; 9 filtered out",
+            "test 7 passed; ... ok",
+            "30 kills, no violation",
+        ];
+        let sum = lines.iter().filter_map(|line| Counts::read(line));
+        let sum = sum.fold(Counts::default(), Counts::plus);
+        assert_eq!(sum, Counts { passed: 35, failed: 4, ignored: 1 });
+    }
+
+    #[test]
+    fn a_program_has_a_name() {
+        let line =
+            "     Running unittests src/lib.rs (target/debug/deps/antiphon_core-0123456789abcdef)";
+        assert_eq!(program(line).as_deref(), Some("antiphon_core: src/lib.rs"));
+        let line = "     Running tests/queue.rs (target/debug/deps/queue-0123456789abcdef)";
+        assert_eq!(program(line).as_deref(), Some("queue: tests/queue.rs"));
+        assert_eq!(program("     Running `target/debug/kill --count 300`"), None);
     }
 }

@@ -1,51 +1,102 @@
-//! `cargo xtask tsan`: the tests between threads under ThreadSanitizer.
+//! `cargo xtask tsan`: the algorithms between threads, on the heap, under ThreadSanitizer.
 //!
-//! The sanitizer knows one process only, so it sees the algorithms where their words lie in plain memory. It is part of
-//! nightly toolchains; without one there is nothing to run, and that is said.
+//! The sanitizer knows one process only, so it sees the algorithms where their words lie in plain memory. What says that it sees
+//! anything are the faults of `verify/mutants.toml` with `checker = "tsan"`: each must be reported, and the source as it is must
+//! not. Nothing is suppressed. The sanitizer is part of nightly toolchains; without one there is nothing to run, and that is said.
 
-use crate::shell::{self, Outcome};
+use crate::mutants::list::{self, Mutant};
+use crate::mutants::tree::{Tree, Unbuilt};
+use crate::shell::{self, Ended, Outcome};
+use crate::test::Checker;
+use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-const TOOLCHAIN: &str = "nightly";
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// What the tests are made of.
+const CRATES: &[&str] = &["crates/core", "crates/sys", "crates/place", "crates/antiphon"];
 
-/// Crates whose tests run between threads.
-const PACKAGES: &[&str] = &["antiphon-sys", "antiphon"];
+/// No run takes so long.
+const LIMIT: Duration = Duration::from_secs(300);
 
-/// Runs the tests of [`PACKAGES`] with every memory access watched.
+/// How a report begins.
+const REPORT: &str = "WARNING: ThreadSanitizer";
+
+/// Runs the tests, and then the ones that are meant to fail with each fault.
 pub(crate) fn run() -> Outcome {
-    if !prepare() {
-        println!("skipped: ThreadSanitizer needs `rustup toolchain install {TOOLCHAIN}`");
+    if !shell::has_nightly() {
+        println!("SKIPPED: ThreadSanitizer needs `rustup toolchain install nightly`");
         return Ok(());
     }
-    let mut passed = 0;
-    let mut command = Command::new("rustup");
-    command
-        .current_dir(shell::root())
-        .args(["run", TOOLCHAIN, "cargo", "test", "--lib", "--tests", "--target", TARGET])
-        // The standard library as it comes is not watched, so its own synchronization would be taken for races.
-        .arg("-Zbuild-std")
-        .args(PACKAGES.iter().flat_map(|package| ["--package", package]))
-        .arg("--target-dir")
-        .arg(shell::target_directory()?.join("tsan"))
-        // cargo and rustc of the toolchain that runs this would win over the one asked for.
-        .env_remove("CARGO")
-        .env_remove("RUSTC")
-        .env("RUSTFLAGS", "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer");
-    let status = shell::tee(&mut command, |line| {
-        passed += u64::from(line.starts_with("test ") && line.ends_with(" ... ok"));
-    })?;
-    println!("ThreadSanitizer: {passed} tests passed");
-    match (status.success(), passed) {
-        (true, 0) => Err("no test ran".into()),
-        (true, _) => Ok(()),
-        (false, _) => Err("a test failed under ThreadSanitizer".into()),
+    let mut faults = list::read()?;
+    faults.retain(|mutant| mutant.checker == Checker::Tsan);
+    let tree = Tree::plant(&shell::target_directory()?.join("tsan"), CRATES)?;
+    let program = tree.build(Checker::Tsan).map_err(|e| format!("the source as it is: {e}"))?;
+    let passed = watch(&program)?;
+    let mut missed = 0;
+    for fault in &faults {
+        let verdict = plant(&tree, fault)?;
+        println!("{:<40} {verdict}", fault.name);
+        missed += u32::from(verdict != REPORTED);
+    }
+    println!("ThreadSanitizer: {passed} tests passed, no report; {} faults planted", faults.len());
+    match (faults.len(), missed) {
+        (0, _) => Err("no fault was planted, so nothing says that races are seen".into()),
+        (_, 0) => Ok(()),
+        (_, missed) => Err(format!("{missed} faults were not reported")),
     }
 }
 
-/// Whether there is a nightly toolchain with the sources of the standard library, which are fetched when missing.
-fn prepare() -> bool {
-    let mut command = Command::new("rustup");
-    command.args(["component", "add", "rust-src", "--toolchain", TOOLCHAIN]);
-    command.output().is_ok_and(|output| output.status.success())
+/// Builds the tests of the tree at `source`.
+pub(crate) fn tests(folder: &Path, source: &Path) -> Command {
+    let mut command = shell::nightly_cargo();
+    command
+        .current_dir(source)
+        .args(["test", "--package", "antiphon", "--test", Checker::Tsan.name()])
+        .args(["--target", shell::TARGET, "--target-dir"])
+        .arg(folder.join("builds"))
+        .env("CARGO_INCREMENTAL", "1")
+        // The standard library is not watched. The tests do without its threads, and nothing else of it orders anything.
+        .env("RUSTFLAGS", "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer");
+    command
+}
+
+/// The source as it is: how many tests passed.
+fn watch(program: &Path) -> Result<usize, String> {
+    let Ended { status, output } = shell::run_for(&mut watched(program), LIMIT)?;
+    print!("{output}");
+    let passed =
+        output.lines().filter(|l| l.starts_with("test ") && l.ends_with(" ... ok")).count();
+    match status {
+        None => Err("a test hangs under ThreadSanitizer".into()),
+        Some(_) if output.contains(REPORT) => Err("ThreadSanitizer reports a race".into()),
+        Some(status) if !status.success() => Err(format!("the tests failed: {status}")),
+        Some(_) if passed == 0 => Err("no test ran".into()),
+        Some(_) => Ok(passed),
+    }
+}
+
+const REPORTED: &str = "reported";
+
+/// What became of a fault.
+fn plant(tree: &Tree, fault: &Mutant) -> Result<&'static str, String> {
+    let program = match tree.build_with(fault) {
+        Ok(program) => program,
+        Err(Unbuilt::Unapplied(reason)) => return Err(format!("{}: {reason}", fault.name)),
+        Err(Unbuilt::Uncompiled(reason)) => return Err(format!("{}: {reason}", fault.name)),
+    };
+    let mut command = watched(&program);
+    command.arg(&fault.test).env("TSAN_OPTIONS", "halt_on_error=1");
+    let Ended { status, output } = shell::run_for(&mut command, LIMIT)?;
+    Ok(match status {
+        _ if output.contains(REPORT) => REPORTED,
+        None => "OUT OF TIME",
+        Some(status) if status.success() => "MISSED",
+        Some(_) => "FAILED WITHOUT A REPORT",
+    })
+}
+
+fn watched(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_remove("TSAN_OPTIONS");
+    command
 }

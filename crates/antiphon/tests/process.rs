@@ -31,16 +31,21 @@ fn main() -> ExitCode {
     }
 
     let filter: Vec<_> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let mut failed = 0;
+    let (mut passed, mut failed, mut filtered) = (0, 0, 0);
     for (name, test) in TESTS {
         if !filter.is_empty() && !filter.iter().any(|part| name.contains(part.as_str())) {
+            filtered += 1;
             continue;
         }
         let _watchdog = Watchdog::start(name);
         let outcome = panic::catch_unwind(AssertUnwindSafe(test));
         println!("test {name} ... {}", if outcome.is_ok() { "ok" } else { "FAILED" });
-        failed += u32::from(outcome.is_err());
+        if outcome.is_ok() { passed += 1 } else { failed += 1 }
     }
+    let verdict = if failed == 0 { "ok" } else { "FAILED" };
+    println!(
+        "\ntest result: {verdict}. {passed} passed; {failed} failed; 0 ignored; 0 measured; {filtered} filtered out"
+    );
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

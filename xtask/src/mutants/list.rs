@@ -1,30 +1,30 @@
 //! The list of faults.
 
+use crate::shell;
 use crate::test::Checker;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
 /// One fault.
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Mutant {
+pub(crate) struct Mutant {
     /// Primitive and fault, as in `mutex-unlock-relaxed`.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// From the root of the repository; below `crates/core/src`.
-    pub(super) file: String,
+    pub(crate) file: String,
     /// Text that occurs exactly once in the file.
     pub(super) find: String,
     /// What stands there instead.
     pub(super) replace: String,
     /// How the names of the models begin that must catch it.
-    pub(super) test: String,
-    /// Whose models these are; loom's when it does not say.
+    pub(crate) test: String,
+    /// Whose models (or tests) these are; loom's when it does not say.
     #[serde(default)]
-    pub(super) checker: Checker,
+    pub(crate) checker: Checker,
     /// What goes wrong.
-    pub(super) why: String,
+    pub(crate) why: String,
 }
 
 impl Mutant {
@@ -52,9 +52,10 @@ struct Document {
 }
 
 /// Reads the list; names in it are unique.
-pub(super) fn read(path: &Path) -> Result<Vec<Mutant>, String> {
+pub(crate) fn read() -> Result<Vec<Mutant>, String> {
+    let path = shell::root().join("verify/mutants.toml");
     let fail = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
-    let text = fs::read_to_string(path).map_err(|e| fail(&e))?;
+    let text = fs::read_to_string(&path).map_err(|e| fail(&e))?;
     let document: Document = toml::from_str(&text).map_err(|e| fail(&e))?;
     let mut names = BTreeSet::new();
     for mutant in &document.mutant {

@@ -1,31 +1,33 @@
-//! A copy of the core crate that faults may be planted in.
+//! A copy of our crates that faults may be planted in.
 
 use super::list::Mutant;
 use crate::shell;
 use crate::test::{self, Checker};
+use crate::tsan;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A workspace of its own with nothing but the core crate in it, its own builds, and the programs built so far.
+/// A workspace of its own with a few of our crates in it, its own builds, and the programs built so far.
 ///
 /// The builds share no folder with those of the repository: cargo names a crate by its path inside a workspace, so it would take
 /// the program of a faulty copy for one of the shipped source.
-pub(super) struct Tree {
+pub(crate) struct Tree {
     folder: PathBuf,
 }
 
 impl Tree {
-    /// Copies the core crate below `folder`. Only the builds of dependencies stay there from run to run.
-    pub(super) fn plant(folder: &Path) -> Result<Self, String> {
+    /// Copies these crates below `folder`. Only the builds of dependencies stay there from run to run.
+    pub(crate) fn plant(folder: &Path, crates: &[&str]) -> Result<Self, String> {
         let tree = Self { folder: folder.to_path_buf() };
         for old in [tree.source(), tree.programs()] {
             if old.exists() {
                 fs::remove_dir_all(&old).map_err(|e| format!("{}: {e}", old.display()))?;
             }
         }
-        copy(&shell::root().join("crates/core"), &tree.source().join("crates/core"))?;
-        copy(&shell::root().join("Cargo.lock"), &tree.source().join("Cargo.lock"))?;
-        write(&tree.source().join("Cargo.toml"), &manifest()?)?;
+        for path in crates.iter().chain(&["Cargo.lock"]) {
+            copy(&shell::root().join(path), &tree.source().join(path))?;
+        }
+        write(&tree.source().join("Cargo.toml"), &manifest(crates)?)?;
         Ok(tree)
     }
 
@@ -38,7 +40,7 @@ impl Tree {
     }
 
     /// Builds the models of the source as it is, and returns the program.
-    pub(super) fn build(&self, checker: Checker) -> Result<PathBuf, String> {
+    pub(crate) fn build(&self, checker: Checker) -> Result<PathBuf, String> {
         let built = cargo_build(checker, &self.folder, &self.source())?;
         let program = self.programs().join(checker.name());
         copy(&built, &program)?;
@@ -46,7 +48,7 @@ impl Tree {
     }
 
     /// Builds the models with `mutant` in the source, and takes it out again.
-    pub(super) fn build_with(&self, mutant: &Mutant) -> Result<PathBuf, Unbuilt> {
+    pub(crate) fn build_with(&self, mutant: &Mutant) -> Result<PathBuf, Unbuilt> {
         let path = self.source().join(&mutant.file);
         let original = fs::read_to_string(&path)
             .map_err(|e| Unbuilt::Unapplied(format!("{}: {e}", mutant.file)))?;
@@ -61,7 +63,7 @@ impl Tree {
 }
 
 /// Why there is no program with a fault in it.
-pub(super) enum Unbuilt {
+pub(crate) enum Unbuilt {
     /// The fault does not fit the source.
     Unapplied(String),
     /// The compiler refused, for this reason.
@@ -69,7 +71,10 @@ pub(super) enum Unbuilt {
 }
 
 fn cargo_build(checker: Checker, folder: &Path, source: &Path) -> Result<PathBuf, String> {
-    let mut command = test::models(checker, folder, source);
+    let mut command = match checker {
+        Checker::Loom | Checker::Shuttle => test::models(checker, folder, source),
+        Checker::Tsan => tsan::tests(folder, source),
+    };
     let output = command
         .args(["--no-run", "--message-format=json-render-diagnostics"])
         .output()
@@ -86,8 +91,8 @@ fn cargo_build(checker: Checker, folder: &Path, source: &Path) -> Result<PathBuf
         .ok_or_else(|| format!("cargo built no program called {}", checker.name()))
 }
 
-/// The workspace's manifest, reduced to the core crate.
-fn manifest() -> Result<String, String> {
+/// The workspace's manifest, reduced to these crates.
+fn manifest(crates: &[&str]) -> Result<String, String> {
     let text = fs::read_to_string(shell::root().join("Cargo.toml"));
     let text = text.map_err(|e| format!("Cargo.toml: {e}"))?;
     let mut manifest: toml::Table =
@@ -96,8 +101,7 @@ fn manifest() -> Result<String, String> {
     let workspace = workspace.ok_or("Cargo.toml: no workspace")?;
     workspace.remove("exclude");
     workspace.remove("default-members");
-    workspace.remove("dependencies");
-    workspace.insert("members".into(), vec!["crates/core"].into());
+    workspace.insert("members".into(), crates.to_vec().into());
     toml::to_string(&manifest).map_err(|e| format!("Cargo.toml: {e}"))
 }
 

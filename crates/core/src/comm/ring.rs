@@ -237,7 +237,7 @@ impl RawRing {
             }
             held = false;
             let turn = Turn::<W, M, END>::new(self, w, bound);
-            if near.closed.load(Relaxed) == CLOSED {
+            if near.closed.load(Relaxed) != OPEN {
                 turn.leave();
                 return Err(RingError::ShutDown);
             }
@@ -245,8 +245,9 @@ impl RawRing {
             if turn.allows(least) {
                 return Ok(woken);
             }
-            // Acquire pairs with the Release in `close`. Read before the cursor, so that the cursor is final.
-            let ended = END == GET && far.closed.load(Acquire) == CLOSED;
+            // Acquire pairs with the Release in `close`. Read before the cursor, so that the cursor is final. For a put it says
+            // no more than the near end's word, except in a ring that somebody scribbled on.
+            let ended = far.closed.load(Acquire) != OPEN;
             let turn = turn.look();
             if turn.allows(least) {
                 return Ok(woken);
@@ -263,20 +264,20 @@ impl RawRing {
             if patience == Patience::Try {
                 return Err(if END == PUT { RingError::Full } else { RingError::Empty });
             }
+            // As it is understood: bits that mean nothing, which somebody may have scribbled there, are no change.
+            let has_moved = || M::unpack(far.cursor.load(Relaxed)).pack() != looked;
             // The far end may be about to commit.
-            while w.linger(spins) && far.cursor.load(Relaxed) == looked {
+            while w.linger(spins) && !has_moved() {
                 spins += 1;
             }
-            if far.cursor.load(Relaxed) != looked {
+            if has_moved() {
                 continue;
             }
             // The ticket is taken before the announcement, so the wake that answers it changes the number. Acquire pairs
             // with the Release in `call`: after the call that ends the ring, its end is seen below.
             let ticket = near.event.load(Acquire);
             far.lock.announce();
-            if far.cursor.load(Relaxed) != looked
-                || far.closed.load(Relaxed) != OPEN
-                || near.closed.load(Relaxed) != OPEN
+            if has_moved() || far.closed.load(Relaxed) != OPEN || near.closed.load(Relaxed) != OPEN
             {
                 continue;
             }
