@@ -10,7 +10,6 @@
 //! - Processes that want to exchange bytes and know each other by a pipe or a socket need no shared memory.
 //! - Processes of different users, or that do not trust each other's writes: who can open a space can write into it.
 //! - Between machines: there are only messages over sockets (the feature `socket`). Anywhere but Linux: it is not there.
-//! - In async code: the waits here block their thread.
 //!
 //! # Hello, world
 //! A hundred threads add 1 to a counter.
@@ -177,6 +176,7 @@
 //! | [`sync`] | mutex, reentrant mutex, rwlock, condvar, semaphores, event, barrier, once, latch; for threads, any value |
 //! | [`comm`] | the queue; for threads, any item |
 //! | [`space`] | the same for processes, found by name or sent as handles |
+//! | [`wait`] | waiting in async code, and for the first of several |
 //! | [`process`] | functions in child processes |
 //! | `socket` (with the feature `socket`) | whole messages over unix and TCP sockets, as Python's `multiprocessing.connection` speaks them |
 //! | [`error`], [`death`] | what can go wrong; who died holding what |
@@ -192,6 +192,7 @@ pub mod process;
 pub mod socket;
 pub mod space;
 pub mod sync;
+pub mod wait;
 
 pub use death::{Cause, Death};
 pub use space::Space;

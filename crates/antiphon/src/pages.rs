@@ -19,6 +19,9 @@ mod queues {}
 #[doc = include_str!("../../../docs/guide/sockets.md")]
 mod sockets {}
 
+#[doc = include_str!("../../../docs/guide/async-and-select.md")]
+mod async_and_select {}
+
 #[doc = include_str!("../../../docs/guide/processes.md")]
 mod processes {}
 

@@ -10,6 +10,8 @@
 
 #![no_std]
 
+pub mod attempt;
+pub mod bell;
 pub mod comm;
 #[cfg(any(loom, shuttle))]
 pub mod model;
@@ -18,3 +20,4 @@ pub mod pad;
 pub mod primitive;
 pub mod sync;
 pub mod wait;
+pub mod watch;

@@ -39,12 +39,18 @@ pub enum WaitError {
 /// a death advances the *epoch* and wakes every sleeper. A waiter takes [`epoch`](Wait::epoch) *before* it reads the words
 /// it decides by, and passes it to [`wait`](Wait::wait), which returns at once if the epoch has moved since.
 pub trait Wait {
-    /// True when [`me`](Wait::me) names a thread, so that meeting oneself as owner is a deadlock; false when it names a
-    /// participant, whose other threads may be the owner.
+    /// True when [`me`](Wait::me) names a thread, so that meeting oneself as owner is a deadlock (but see
+    /// [`is_self`](Wait::is_self)); false when it names a participant, whose other threads may be the owner.
     const OWNER_IS_THREAD: bool;
 
     /// The identity to put into ownership words.
     fn me(&self) -> Owner;
+
+    /// Would waiting for this owner be waiting for oneself?
+    #[inline]
+    fn is_self(&self, owner: Owner) -> bool {
+        Self::OWNER_IS_THREAD && owner == self.me()
+    }
 
     /// Has this owner died, or left without releasing? Once true, true for ever. May cost a system call.
     fn is_gone(&self, owner: Owner) -> bool;

@@ -2,7 +2,7 @@
 //!
 //! | question | file |
 //! |---|---|
-//! | How does one sleep and wake? | [`futex`], and [`threads`] for the scope of one process |
+//! | How does one sleep and wake? | [`futex`], [`threads`] for the scope of one process, and [`rolls`] for waiting without sleeping |
 //! | Who pays for the order of a write and a look? | [`fence`] |
 //! | What time is it? | [`clock`] |
 //! | Who am I? | [`thread`], [`process`], [`fork`] for what changes in a child, [`spawn`] for new programs |
@@ -24,6 +24,7 @@ pub mod memory;
 pub mod poll;
 pub mod process;
 pub mod random;
+pub mod rolls;
 pub mod socket;
 pub mod spawn;
 pub mod thread;

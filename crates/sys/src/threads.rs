@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use antiphon_core::owner::Owner;
 use antiphon_core::wait::{Deadline, Wait, Wake, Word};
 
-use crate::futex::{self, Visibility};
-use crate::{clock, fence, thread};
+use crate::{clock, fence, rolls, thread};
 
 /// The outside of the primitives that threads of one process share. It holds nothing, so a primitive needs no room for it.
 ///
@@ -20,6 +19,63 @@ pub struct Threads;
 /// [`Threads`] whose waits end with [`Wake::Interrupted`] when a signal handler has run.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Interruptible;
+
+/// [`Threads`] on behalf of a task, which may move from thread to thread while it holds something: what it locks has
+/// [`TASK`] for an owner, and meeting that is no deadlock.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Tasks;
+
+/// The owner of what tasks hold. No thread has it: their numbers have at most 22 bits.
+pub const TASK: Owner = Owner::new(1 << 29).expect("at most 30 bits");
+
+impl Wait for Tasks {
+    const OWNER_IS_THREAD: bool = true;
+
+    #[inline]
+    fn me(&self) -> Owner {
+        TASK
+    }
+
+    #[inline]
+    fn is_self(&self, _owner: Owner) -> bool {
+        false
+    }
+
+    #[inline]
+    fn is_gone(&self, owner: Owner) -> bool {
+        Threads.is_gone(owner)
+    }
+
+    #[inline]
+    fn epoch(&self) -> u32 {
+        Threads.epoch()
+    }
+
+    fn wait(&self, word: &Word, expected: u32, epoch: u32, deadline: Option<Deadline>) -> Wake {
+        Threads.wait(word, expected, epoch, deadline)
+    }
+
+    fn wake(&self, word: *const Word, count: u32) {
+        Threads.wake(word, count);
+    }
+
+    fn spin(&self, turn: u32) -> bool {
+        spin(turn)
+    }
+
+    fn linger(&self, turn: u32) -> bool {
+        linger(turn)
+    }
+
+    #[inline]
+    fn fence_lightly(&self) {
+        fence::lightly();
+    }
+
+    fn fence_heavily(&self) {
+        fence::heavily();
+    }
+}
 
 impl Wait for Threads {
     const OWNER_IS_THREAD: bool = true;
@@ -40,7 +96,7 @@ impl Wait for Threads {
     }
 
     fn wait(&self, word: &Word, expected: u32, _epoch: u32, deadline: Option<Deadline>) -> Wake {
-        match futex::wait(word, expected, deadline, Visibility::Private) {
+        match rolls::sleep(word, expected, deadline) {
             // The caller looks again and comes back with the same deadline.
             Wake::Interrupted => Wake::Woken,
             reason => reason,
@@ -48,7 +104,7 @@ impl Wait for Threads {
     }
 
     fn wake(&self, word: *const Word, count: u32) {
-        futex::wake(word, count, Visibility::Private);
+        rolls::wake(word, count);
     }
 
     fn spin(&self, turn: u32) -> bool {
@@ -88,7 +144,7 @@ impl Wait for Interruptible {
     }
 
     fn wait(&self, word: &Word, expected: u32, _epoch: u32, deadline: Option<Deadline>) -> Wake {
-        futex::wait(word, expected, deadline, Visibility::Private)
+        rolls::sleep(word, expected, deadline)
     }
 
     fn wake(&self, word: *const Word, count: u32) {

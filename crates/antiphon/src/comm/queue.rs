@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use antiphon_core::comm::copy::copy;
 use antiphon_core::comm::slots::{MAX_CAPACITY, Shape};
 use antiphon_core::comm::{Patience, RawRing, RingError, Shutdown, Slots};
-use antiphon_core::wait::Deadline;
+use antiphon_core::wait::{Deadline, Wait};
 use antiphon_sys::clock;
 use antiphon_sys::threads::Threads;
 
@@ -360,12 +360,23 @@ impl<T> Queue<T> {
 
     #[inline]
     pub(super) fn push(&self, item: T, patience: Patience) -> Result<(), (RingError, T)> {
+        self.push_with(item, &Threads, patience)
+    }
+
+    /// A put that waits in a way of its own.
+    #[inline]
+    pub(crate) fn push_as<W: Wait>(&self, item: T, w: &W) -> Result<(), (RingError, T)> {
+        self.push_with(item, w, FOREVER)
+    }
+
+    #[inline]
+    fn push_with<W: Wait>(&self, item: T, w: &W, patience: Patience) -> Result<(), (RingError, T)> {
         let item = ManuallyDrop::new(item);
         // SAFETY: the cell is ours until we commit, and apart from `item`, which is given back only if this is not called.
         let write = |cell: *mut T| unsafe {
             copy((&raw const item).cast(), cell.cast(), size_of::<T>());
         };
-        match self.slots().push(&Threads, patience, write) {
+        match self.slots().push(w, patience, write) {
             Ok(()) => Ok(()),
             Err(error) => Err((error, ManuallyDrop::into_inner(item))),
         }
@@ -373,7 +384,18 @@ impl<T> Queue<T> {
 
     #[inline]
     pub(super) fn pop(&self, patience: Patience) -> Result<T, RingError> {
-        self.slots().pop(&Threads, patience, |cell| {
+        self.pop_with(&Threads, patience)
+    }
+
+    /// A get that waits in a way of its own.
+    #[inline]
+    pub(crate) fn pop_as<W: Wait>(&self, w: &W) -> Result<T, RingError> {
+        self.pop_with(w, FOREVER)
+    }
+
+    #[inline]
+    fn pop_with<W: Wait>(&self, w: &W, patience: Patience) -> Result<T, RingError> {
+        self.slots().pop(w, patience, |cell| {
             let mut item = MaybeUninit::<T>::uninit();
             // SAFETY: a committed cell holds an item, which moves out: the cell is not read again before the next put.
             unsafe {
@@ -402,15 +424,35 @@ impl<T> Queue<T> {
         most: usize,
         patience: Patience,
     ) -> Result<usize, RingError> {
+        self.pop_many_with(items, most, &Threads, patience)
+    }
+
+    /// A get of many that waits in a way of its own.
+    pub(crate) fn pop_many_as<W: Wait>(
+        &self,
+        items: &mut Vec<T>,
+        most: usize,
+        w: &W,
+    ) -> Result<usize, RingError> {
+        self.pop_many_with(items, most, w, FOREVER)
+    }
+
+    #[inline]
+    fn pop_many_with<W: Wait>(
+        &self,
+        items: &mut Vec<T>,
+        most: usize,
+        w: &W,
+        patience: Patience,
+    ) -> Result<usize, RingError> {
         let most = most.min(self.capacity());
         // Before the lock is taken: it may panic, and may take its time.
         items.reserve(most);
         let to = items.spare_capacity_mut().as_mut_ptr().cast::<T>();
         // SAFETY: at most `most` committed cells, for which there is room, and which are not read again.
-        let got =
-            self.slots().pop_many(&Threads, patience, most as u32, |from, first, n| unsafe {
-                ptr::copy_nonoverlapping(from, to.add(first), n);
-            })? as usize;
+        let got = self.slots().pop_many(w, patience, most as u32, |from, first, n| unsafe {
+            ptr::copy_nonoverlapping(from, to.add(first), n);
+        })? as usize;
         // SAFETY: that many items have just moved there.
         unsafe { items.set_len(items.len() + got) };
         Ok(got)

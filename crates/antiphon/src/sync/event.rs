@@ -27,7 +27,7 @@ use crate::error::Timeout;
 /// ```
 #[derive(Default)]
 pub struct Event {
-    raw: RawEvent,
+    pub(crate) raw: RawEvent,
 }
 
 impl Event {

@@ -30,7 +30,7 @@ use crate::error::Timeout;
 /// ```
 #[derive(Default)]
 pub struct Latch {
-    raw: RawLatch,
+    pub(crate) raw: RawLatch,
 }
 
 impl Latch {

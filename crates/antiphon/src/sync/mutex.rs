@@ -53,7 +53,7 @@ use crate::error::{Holder, LockError, TimedLockError, TryLockError};
 /// ```
 #[derive(Default)]
 pub struct Mutex<T: ?Sized> {
-    raw: RawMutex,
+    pub(crate) raw: RawMutex,
     value: UnsafeCell<T>,
 }
 
@@ -202,7 +202,7 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     #[inline]
-    fn guard(&self, suspect: bool) -> MutexGuard<'_, T> {
+    pub(crate) fn guard(&self, suspect: bool) -> MutexGuard<'_, T> {
         MutexGuard { mutex: self, suspect, panicking: panicking(), _not_send: PhantomData }
     }
 

@@ -53,8 +53,8 @@ use crate::error::{Holder, LockError, TimedLockError, TryLockError, UpgradeError
 /// ```
 #[derive(Default)]
 pub struct RwLock<T: ?Sized> {
-    raw: RawRwLock,
-    readers: [AtomicU64; 1],
+    pub(crate) raw: RawRwLock,
+    pub(crate) readers: [AtomicU64; 1],
     value: UnsafeCell<T>,
 }
 
@@ -284,12 +284,12 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     #[inline]
-    fn reading(&self) -> Read<'_, T> {
+    pub(crate) fn reading(&self) -> Read<'_, T> {
         RwLockReadGuard { lock: self, _not_send: PhantomData }
     }
 
     #[inline]
-    fn writing(&self, suspect: bool) -> Write<'_, T> {
+    pub(crate) fn writing(&self, suspect: bool) -> Write<'_, T> {
         RwLockWriteGuard { lock: self, suspect, panicking: panicking(), _not_send: PhantomData }
     }
 

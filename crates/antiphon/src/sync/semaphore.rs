@@ -36,7 +36,7 @@ use crate::error::{Timeout, TooManyPermits};
 /// assert_eq!(SLOTS.available(), 2);
 /// ```
 pub struct Semaphore {
-    raw: RawSemaphore,
+    pub(crate) raw: RawSemaphore,
     bound: u64,
 }
 
@@ -248,8 +248,14 @@ impl Semaphore {
         self.raw.available()
     }
 
+    /// The guard of `n` permits that have been taken.
     #[inline]
-    fn check(&self, n: u64) {
+    pub(crate) fn permit(&self, n: u64) -> Permit<'_> {
+        Permit { semaphore: self, n }
+    }
+
+    #[inline]
+    pub(crate) fn check(&self, n: u64) {
         assert!(n <= self.bound, "{n} permits of a semaphore that has {} at most", self.bound);
     }
 }

@@ -30,6 +30,10 @@ pub struct RawEvent {
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<RawEvent>() == 4);
 
+/// What the event was when a wait began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Start(u32);
+
 impl RawEvent {
     constructor! {
         /// An event that is not set.
@@ -74,16 +78,34 @@ impl RawEvent {
     /// Waits until it is set, or until it has been set since the call, even if it is clear again.
     #[inline]
     pub fn wait<W: Wait>(&self, w: &W, deadline: Option<Deadline>) -> Result<(), WaitError> {
-        // Acquire pairs with the Release in `set`.
-        let s = self.word.load(Acquire);
-        if is_set(s) { Ok(()) } else { self.wait_contended(s, w, deadline) }
+        match self.begin() {
+            None => Ok(()),
+            Some(start) => self.wait_since(start, w, deadline),
+        }
     }
 
+    /// Where a [`wait_since`](Self::wait_since) begins, or `None` if it is set.
+    #[inline]
+    pub fn begin(&self) -> Option<Start> {
+        // Acquire pairs with the Release in `set`.
+        let s = self.word.load(Acquire);
+        (!is_set(s)).then_some(Start(s))
+    }
+
+    /// Whether a [`wait_since`](Self::wait_since) would return at once. Stale as soon as it is returned.
+    #[inline]
+    pub fn is_set_since(&self, start: Start) -> bool {
+        is_released(self.word.load(Relaxed), start.0)
+    }
+
+    /// The rest of a [`wait`](Self::wait) that began there: until it is set, or has been set since, even if it is clear again. One that
+    /// was interrupted may go on with this.
+    ///
     /// Repeatedly: look for the setting; announce a sleeper; sleep.
     #[cold]
-    fn wait_contended<W: Wait>(
+    pub fn wait_since<W: Wait>(
         &self,
-        start: u32,
+        Start(start): Start,
         w: &W,
         deadline: Option<Deadline>,
     ) -> Result<(), WaitError> {

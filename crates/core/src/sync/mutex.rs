@@ -106,7 +106,7 @@ impl RawMutex {
             // Before the verdict on the owner, or a death in between would go unseen.
             let epoch = w.epoch();
             let s = self.word.load(Relaxed);
-            if W::OWNER_IS_THREAD && Owner::of_word(s) == Some(w.me()) {
+            if Owner::of_word(s).is_some_and(|owner| w.is_self(owner)) {
                 return Err(WaitError::WouldDeadlock);
             }
             if is_available(s, w) {
@@ -186,6 +186,11 @@ impl RawMutex {
     /// Turns state `from` into `to`, for a primitive that is built on this one.
     pub(crate) fn replace(&self, from: u32, to: u32, order: Ordering) -> bool {
         self.word.compare_exchange(from, to, order, Relaxed).is_ok()
+    }
+
+    /// A free mutex again, whoever holds it or sleeps: they are of another process. For a forked child.
+    pub(crate) fn forget(&self) {
+        self.word.store(0, Relaxed);
     }
 
     /// Says that the value is good again. The caller must hold the mutex.

@@ -78,7 +78,7 @@ impl RawOnce {
                 return Ok(Turn::Done);
             }
             let owner = Owner::of_word(s);
-            if W::OWNER_IS_THREAD && owner == Some(w.me()) {
+            if owner.is_some_and(|owner| w.is_self(owner)) {
                 return Err(WaitError::WouldDeadlock);
             }
             if owner.is_none_or(|owner| w.is_gone(owner)) {

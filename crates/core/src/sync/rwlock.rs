@@ -149,7 +149,7 @@ impl RawRwLock {
                 Look::Held(s) => s,
             };
             self.leave(mine, w);
-            if W::OWNER_IS_THREAD && Owner::of_word(s) == Some(w.me()) {
+            if Owner::of_word(s).is_some_and(|owner| w.is_self(owner)) {
                 return Err(WaitError::WouldDeadlock);
             }
             if spun {
@@ -361,7 +361,7 @@ impl RawRwLock {
             && readers.iter().all(|reader| count::<W>(reader.load(SeqCst)) == 0)
     }
 
-    /// Waits, with the writer word taken, until every word of readers is zero or its participant is gone.
+    /// Waits, with the writer word taken, until every word of readers is zero or its participant is gone; or gives the writer word up.
     #[cold]
     fn drain<W: Wait>(
         &self,
@@ -371,6 +371,38 @@ impl RawRwLock {
         deadline: Option<Deadline>,
         retreat: Retreat,
     ) -> Result<Claim, WaitError> {
+        let drained = self.await_readers(readers, claim, w, deadline);
+        if drained.is_err() {
+            // The flags stay for the next writer to clear: dying from here on raises no suspicion either.
+            self.retreat(readers, claim, w, retreat);
+        }
+        drained.map(|()| claim)
+    }
+
+    /// The first half of [`write`](Self::write), for one that may be interrupted in the second and go on: takes the writer word.
+    /// [`await_readers`](Self::await_readers) or [`abandon_write`](Self::abandon_write) must follow.
+    pub fn claim_write<W: Wait>(
+        &self,
+        w: &W,
+        deadline: Option<Deadline>,
+    ) -> Result<Claim, WaitError> {
+        if self.writer.lock_free_in(w, SeqCst) {
+            return Ok(Claim::Clean);
+        }
+        let claim = self.writer.lock_contended(w, deadline)?;
+        // As in `write_claimed`.
+        fence(SeqCst);
+        Ok(self.clear_suspicion(claim))
+    }
+
+    /// The second half: waits until the readers have left. On error the caller still has the writer word, and no new reader comes in.
+    pub fn await_readers<W: Wait>(
+        &self,
+        readers: &[AtomicU64],
+        claim: Claim,
+        w: &W,
+        deadline: Option<Deadline>,
+    ) -> Result<(), WaitError> {
         // Relaxed: who inherits the word sees it through our death.
         let pristine = if claim == Claim::Clean { PRISTINE } else { 0 };
         self.drain.fetch_or(pristine, Relaxed);
@@ -384,17 +416,19 @@ impl RawRwLock {
             let d = self.drain.fetch_or(DRAINING, SeqCst) | DRAINING;
             if readers.iter().all(|reader| has_left(reader, w)) {
                 self.settle();
-                return Ok(claim);
+                return Ok(());
             }
-            let error = match w.wait(&self.drain, d, epoch, deadline) {
-                Wake::Woken => continue,
-                Wake::TimedOut => WaitError::TimedOut,
-                Wake::Interrupted => WaitError::Interrupted,
-            };
-            // The flags stay for the next writer to clear: dying from here on raises no suspicion either.
-            self.retreat(readers, claim, w, retreat);
-            return Err(error);
+            match w.wait(&self.drain, d, epoch, deadline) {
+                Wake::Woken => {}
+                Wake::TimedOut => return Err(WaitError::TimedOut),
+                Wake::Interrupted => return Err(WaitError::Interrupted),
+            }
         }
+    }
+
+    /// Gives up a claim to write, nothing being changed.
+    pub fn abandon_write<W: Wait>(&self, readers: &[AtomicU64], claim: Claim, w: &W) {
+        self.retreat(readers, claim, w, Retreat::Leave);
     }
 
     /// Before the first change. Relaxed: the next holder of the word sees it through the

@@ -6,6 +6,7 @@
 mod harness;
 
 mod barrier;
+mod bell;
 mod bytes;
 mod condvar;
 mod event;
@@ -18,3 +19,4 @@ mod rwlock;
 mod semaphore;
 mod spsc;
 mod wait_group;
+mod watch;

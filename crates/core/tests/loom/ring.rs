@@ -18,7 +18,7 @@ const HASTY: Patience = Patience::Until(Some(Deadline(0)));
 struct Cell(UnsafeCell<usize>);
 
 /// A queue of numbers.
-struct Queue {
+pub(crate) struct Queue {
     ring: RawRing,
     cells: Box<[Cell]>,
     shape: Shape,
@@ -28,7 +28,7 @@ struct Queue {
 unsafe impl Sync for Queue {}
 
 impl Queue {
-    fn new(capacity: u32) -> Arc<Self> {
+    pub(crate) fn new(capacity: u32) -> Arc<Self> {
         let shape = Shape::new(capacity).unwrap();
         let cells = (0..shape.cells()).map(|_| Cell(UnsafeCell::new(0))).collect();
         Arc::new(Self { ring: RawRing::new(), cells, shape })
@@ -40,11 +40,16 @@ impl Queue {
         unsafe { Slots::new(&self.ring, cells, self.shape) }
     }
 
-    fn push<W: Wait>(&self, w: &W, patience: Patience, value: usize) -> Result<(), RingError> {
+    pub(crate) fn push<W: Wait>(
+        &self,
+        w: &W,
+        patience: Patience,
+        value: usize,
+    ) -> Result<(), RingError> {
         self.slots().push(w, patience, |cell| set(cell, value))
     }
 
-    fn pop<W: Wait>(&self, w: &W, patience: Patience) -> Result<usize, RingError> {
+    pub(crate) fn pop<W: Wait>(&self, w: &W, patience: Patience) -> Result<usize, RingError> {
         self.slots().pop(w, patience, get)
     }
 

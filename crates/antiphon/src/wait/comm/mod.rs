@@ -1,0 +1,5 @@
+//! The waits of `comm`.
+
+mod queue;
+
+pub use queue::{Get, GetMany, Put};
