@@ -96,7 +96,7 @@ impl Watch {
         static ON_FORK: Once = Once::new();
         ON_FORK.call_once(|| {
             // Without it a child would wait for locks that threads of its parent hold.
-            fork::on_fork_child(forget).expect("a process has room for a fork handler");
+            fork::on_fork(&AT_FORK).expect("a process has room for a fork handler");
         });
         let roll = roll(word);
         if !ptr::eq(self.roll.load(Ordering::Relaxed), roll) {
@@ -142,6 +142,9 @@ impl fmt::Debug for Watch {
         f.debug_struct("Watch").field("on", &self.is_on()).finish()
     }
 }
+
+static AT_FORK: fork::Handlers =
+    fork::Handlers { before: || (), in_parent: || (), in_child: forget };
 
 /// In a forked child nobody sleeps, and those who watch are tasks of its parent.
 fn forget() {
