@@ -27,12 +27,15 @@ pub enum Kind {
     Latch = 9,
     Queue = 10,
     ByteQueue = 11,
+    Memory = 17,
+    Dict = 18,
+    List = 19,
     WaitGroup = 23,
     OnceValue = 24,
 }
 
 impl Kind {
-    const ALL: [(Self, &'static str); 13] = [
+    const ALL: &[(Self, &'static str)] = &[
         (Self::Mutex, "mutex"),
         (Self::ReentrantMutex, "reentrant mutex"),
         (Self::RwLock, "rwlock"),
@@ -44,6 +47,9 @@ impl Kind {
         (Self::Latch, "latch"),
         (Self::Queue, "queue"),
         (Self::ByteQueue, "byte queue"),
+        (Self::Memory, "memory"),
+        (Self::Dict, "dict"),
+        (Self::List, "list"),
         (Self::WaitGroup, "wait group"),
         (Self::OnceValue, "once-written value"),
     ];

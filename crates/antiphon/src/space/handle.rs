@@ -88,14 +88,14 @@ pub(super) fn deserialize<'de, O: Openable, D: Deserializer<'de>>(
 
 /// Makes an object type a handle of itself.
 macro_rules! handle {
-    ($object:ident $(<$t:ident: $($bound:path),+>)?) => {
-        impl $(<$t: $($bound +)+>)? serde::Serialize for $object $(<$t>)? {
+    ($object:ident $(<$($t:ident: $($bound:path),+);+>)?) => {
+        impl $(<$($t: $($bound +)+),+>)? serde::Serialize for $object $(<$($t),+>)? {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 $crate::space::handle::serialize(self, serializer)
             }
         }
 
-        impl<'de $(, $t: $($bound +)+)?> serde::Deserialize<'de> for $object $(<$t>)? {
+        impl<'de $($(, $t: $($bound +)+)+)?> serde::Deserialize<'de> for $object $(<$($t),+>)? {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 $crate::space::handle::deserialize(deserializer)
             }

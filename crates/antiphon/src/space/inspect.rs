@@ -5,7 +5,8 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use antiphon_core::comm::RawRing;
+use antiphon_core::comm::store::UNIT;
+use antiphon_core::comm::{RawDict, RawList, RawRing};
 use antiphon_core::owner::Owner;
 use antiphon_core::sync::{
     RawBarrier, RawEvent, RawLatch, RawMutex, RawOnce, RawReentrantMutex, RawRwLock, RawSemaphore,
@@ -99,6 +100,9 @@ impl Look<'_> {
             Kind::WaitGroup => self.wait_group(),
             Kind::Latch => self.latch(),
             Kind::Queue | Kind::ByteQueue => self.queue(),
+            Kind::Memory => None,
+            Kind::Dict => self.dict(),
+            Kind::List => self.list(),
             Kind::Condvar => None,
         };
         // A segment that is too short for its kind says nothing.
@@ -203,6 +207,38 @@ impl Look<'_> {
             facts.push(("capacity in bytes", Fact::Count(bytes)));
         }
         Some((Vec::new(), facts))
+    }
+
+    fn dict(&self) -> Option<State> {
+        let line = self.object.body::<Line<RawDict>>(0)?;
+        let (raw, mutex) = (&line.raw, line.raw.mutex());
+        let holders = self.owner(mutex.owner(), &line.record, 1);
+        let facts = self.room_facts(raw.len(), raw.used(), &line.record, mutex.is_inconsistent());
+        Some((holders, facts))
+    }
+
+    fn list(&self) -> Option<State> {
+        let line = self.object.body::<Line<RawList>>(0)?;
+        let (raw, mutex) = (&line.raw, line.raw.mutex());
+        let holders = self.owner(mutex.owner(), &line.record, 1);
+        let facts = self.room_facts(raw.len(), raw.used(), &line.record, mutex.is_inconsistent());
+        Some((holders, facts))
+    }
+
+    fn room_facts(
+        &self,
+        len: u32,
+        used: u32,
+        record: &Record,
+        inconsistent: bool,
+    ) -> Vec<(&'static str, Fact)> {
+        let mut facts = vec![
+            ("items", Fact::Count(len.into())),
+            ("bytes used", Fact::Count(u64::from(used) * UNIT as u64)),
+            ("capacity in bytes", Fact::Count(self.object.params[0])),
+        ];
+        facts.extend(lock_facts(record, inconsistent));
+        facts
     }
 
     /// The words per participant behind the first line, up to and with that of `slot`.

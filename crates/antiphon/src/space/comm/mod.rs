@@ -1,10 +1,20 @@
 //! Communication between the participants of a space: one file per primitive.
 
+mod byte_dict;
+mod byte_list;
 mod byte_queue;
+mod code;
+mod dict;
+mod keep;
+mod list;
 mod message_queue;
 mod queue;
 
 pub use antiphon_core::comm::ring::Shutdown;
+pub use byte_dict::{ByteDict, ByteDictGuard, ByteDictIter};
+pub use byte_list::{ByteList, ByteListGuard};
 pub use byte_queue::ByteQueue;
+pub use dict::{Dict, DictGuard, DictIter};
+pub use list::{List, ListGuard};
 pub use message_queue::MessageQueue;
 pub use queue::Queue;
