@@ -22,7 +22,7 @@ pub use channel::{
 pub use queue::{
     GetError, MessageError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError,
 };
-pub use store::{AccessError, TimedAccessError, TryAccessError, UpdateError};
+pub use store::{AccessError, MemoryError, TimedAccessError, TryAccessError, UpdateError};
 pub use upgrade::UpgradeError;
 
 /// A wait that reached its deadline: what for, for how long, and who stood in the way.

@@ -22,6 +22,9 @@ mod sockets {}
 #[doc = include_str!("../../../docs/guide/async-and-select.md")]
 mod async_and_select {}
 
+#[doc = include_str!("../../../docs/guide/shared-memory.md")]
+mod shared_memory {}
+
 #[doc = include_str!("../../../docs/guide/processes.md")]
 mod processes {}
 

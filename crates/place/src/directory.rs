@@ -136,12 +136,28 @@ impl Directory {
     /// Opens or creates the object `name`, whose value `init` writes into the zeroed body.
     ///
     /// # Errors
-    /// [`Error::BadName`], [`Error::Mismatch`], [`Error::Foreign`], [`Error::NoRoom`], [`Error::System`].
+    /// [`Error::BadName`], [`Error::Mismatch`], [`Error::Foreign`], [`Error::NoRoom`], [`Error::Removed`], [`Error::System`].
     pub fn object(
         &self,
         registration: &Registration,
         name: &str,
         spec: &Spec,
+        site: String,
+        init: impl FnOnce(NonNull<u8>),
+    ) -> Result<Arc<Object>, Error> {
+        self.growing_object(registration, name, spec, spec.body_len, site, init)
+    }
+
+    /// The same, with memory behind the first `reserved` bytes of the body only; see [`Object::reserve`].
+    ///
+    /// # Errors
+    /// As [`object`](Self::object).
+    pub fn growing_object(
+        &self,
+        registration: &Registration,
+        name: &str,
+        spec: &Spec,
+        reserved: usize,
         site: String,
         init: impl FnOnce(NonNull<u8>),
     ) -> Result<Arc<Object>, Error> {
@@ -156,6 +172,7 @@ impl Directory {
             label,
             site,
             wall: clock::wall(),
+            reserved,
         };
         match &self.place {
             Place::Named(space) => {

@@ -125,6 +125,8 @@ pub(crate) struct Origin {
     pub(crate) label: String,
     pub(crate) site: String,
     pub(crate) wall: u64,
+    /// Bytes of the body with memory behind them from the beginning.
+    pub(crate) reserved: usize,
 }
 
 impl Fixed {

@@ -14,10 +14,10 @@ use antiphon_sys::memory::{self, Mapping};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::error::Error;
-use crate::header::{Fixed, Origin, Spec};
+use crate::header::{Fixed, Header, Kind, Origin, Spec};
 use crate::participant::Registration;
 use crate::private::{Private, Sharing, no_room, refused};
-use crate::segment::{Heap, Object, Storage};
+use crate::segment::{Heap, Kept, Object, Storage};
 
 /// A segment's file must be shared as its space is, or have no name, and then its size must be sealed.
 pub(crate) fn examine(file: &OwnedFd, path: &Path, sharing: Sharing) -> Result<Stat, Error> {
@@ -61,9 +61,12 @@ pub(crate) fn named_object(
                 Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(removed(space)),
                 file => file.map_err(|e| refused("create", &path, e))?,
             };
-            memory::reserve(&file, spec.total() as u64).map_err(|e| no_room(e, &path))?;
+            prepare(&file, spec, origin, &path)?;
             let named = file.try_clone().map_err(Error::system("duplicate", &path))?;
-            made = Some((named, create_object(file, &path, name, spec, origin, false, init)?));
+            made = Some((
+                named,
+                create_object(file, &path, name, spec, origin, Keep::No(space.sharing), init)?,
+            ));
         }
         match made.as_ref().map(|(file, _)| space.dir.link(file, name)) {
             Some(Ok(())) if is_removed(registration) => {
@@ -106,6 +109,23 @@ pub(crate) enum Keep {
     No(Sharing),
 }
 
+impl Keep {
+    fn kept(self, kind: Kind, file: OwnedFd) -> Kept {
+        match self {
+            Self::Yes => Kept::ForHandles(file),
+            Self::No(_) if kind == Kind::Memory => Kept::ForGrowth(file),
+            Self::No(_) => Kept::No,
+        }
+    }
+}
+
+/// Gives a new file its length, and memory behind as much of it as is there from the beginning.
+fn prepare(file: &OwnedFd, spec: &Spec, origin: &Origin, path: &Path) -> Result<(), Error> {
+    memory::set_length(file, spec.total() as u64).map_err(Error::system("enlarge", path))?;
+    let first = size_of::<Header>() + origin.reserved.min(spec.body_len.next_multiple_of(64));
+    memory::reserve(file, first as u64).map_err(|e| no_room(e, path))
+}
+
 pub(crate) fn attach_object(
     file: OwnedFd,
     path: &Path,
@@ -115,9 +135,9 @@ pub(crate) fn attach_object(
     keep: Keep,
 ) -> Result<Object, Error> {
     let foreign = |why| Error::Foreign { path: path.to_owned(), why };
-    let (keep, sharing) = match keep {
-        Keep::Yes => (true, Sharing::User),
-        Keep::No(sharing) => (false, sharing),
+    let sharing = match keep {
+        Keep::Yes => Sharing::User,
+        Keep::No(sharing) => sharing,
     };
     let stat = examine(&file, path, sharing)?;
     let fixed: Fixed = read_fixed(file.as_fd()).ok_or_else(|| foreign("it is too short"))?;
@@ -127,7 +147,7 @@ pub(crate) fn attach_object(
     }
     fixed.matches(name, spec)?;
     let mapping = map(&file, spec.total(), path)?;
-    Ok(Object::new(Storage::Mapped(mapping), fixed, kind, name, keep.then_some(file)))
+    Ok(Object::new(Storage::Mapped(mapping), fixed, kind, name, keep.kept(kind, file)))
 }
 
 fn create_object(
@@ -136,14 +156,14 @@ fn create_object(
     name: &str,
     spec: &Spec,
     origin: &Origin,
-    keep: bool,
+    keep: Keep,
     init: impl FnOnce(NonNull<u8>),
 ) -> Result<Object, Error> {
     let fixed = Fixed::new(spec, origin);
     write_start(&file, fixed.as_bytes(), path)?;
     let mapping = map(&file, spec.total(), path)?;
     let storage = Storage::Mapped(mapping);
-    let object = Object::new(storage, fixed, spec.kind, name, keep.then_some(file));
+    let object = Object::new(storage, fixed, spec.kind, name, keep.kept(spec.kind, file));
     init(object.body());
     Ok(object)
 }
@@ -162,12 +182,14 @@ pub(crate) fn local_object(
     let path = Path::new(name);
     let len = spec.total();
     if files {
-        let file = memory::memfd(c"antiphon", len as u64, true).map_err(|e| no_room(e, path))?;
-        return create_object(file, path, name, spec, origin, true, init);
+        let file = memory::memfd(c"antiphon", 0, false).map_err(|e| no_room(e, path))?;
+        prepare(&file, spec, origin, path)?;
+        memory::seal_size(&file).map_err(Error::system("seal", path))?;
+        return create_object(file, path, name, spec, origin, Keep::Yes, init);
     }
     let none = || Error::system("reserve memory for", path)(io::ErrorKind::OutOfMemory.into());
     let storage = Storage::Heap(Heap::new(len).ok_or_else(none)?);
-    let object = Object::new(storage, Fixed::new(spec, origin), spec.kind, name, None);
+    let object = Object::new(storage, Fixed::new(spec, origin), spec.kind, name, Kept::No);
     init(object.body());
     Ok(object)
 }

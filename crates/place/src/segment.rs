@@ -2,11 +2,14 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::ptr::NonNull;
 
-use antiphon_sys::memory::Mapping;
+use antiphon_sys::memory::{self, Mapping};
 
+use crate::error::Error;
 use crate::header::{Described, Fixed, Header, Kind};
+use crate::private::no_room;
 
 /// Memory that stays where it is for as long as this value lives.
 #[derive(Debug)]
@@ -69,19 +72,23 @@ pub struct Object {
     fixed: Fixed,
     kind: Kind,
     name: String,
-    /// The unnamed file of an anonymous object, which its handles carry.
-    file: Option<OwnedFd>,
+    file: Kept,
+}
+
+/// What becomes of an object's file once it is mapped.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    /// Nothing is left to do with it.
+    No,
+    /// It has no name, and the object's handles carry it.
+    ForHandles(OwnedFd),
+    /// More of it may be reserved.
+    ForGrowth(OwnedFd),
 }
 
 impl Object {
     /// `storage` must hold a checked header of `fixed` at its start and be as long as that says.
-    pub(crate) fn new(
-        storage: Storage,
-        fixed: Fixed,
-        kind: Kind,
-        name: &str,
-        file: Option<OwnedFd>,
-    ) -> Self {
+    pub(crate) fn new(storage: Storage, fixed: Fixed, kind: Kind, name: &str, file: Kept) -> Self {
         debug_assert!(storage.len() >= size_of::<Header>());
         Self { storage, fixed, kind, name: name.to_owned(), file }
     }
@@ -121,7 +128,25 @@ impl Object {
 
     /// The descriptor of an anonymous object's file.
     pub fn file(&self) -> Option<BorrowedFd<'_>> {
-        self.file.as_ref().map(AsFd::as_fd)
+        match &self.file {
+            Kept::ForHandles(file) => Some(file.as_fd()),
+            Kept::No | Kept::ForGrowth(_) => None,
+        }
+    }
+
+    /// Puts memory behind the first `len` bytes of the body, so that touching them cannot fail. What is reserved stays so.
+    ///
+    /// # Errors
+    /// [`Error::NoRoom`], [`Error::System`].
+    pub fn reserve(&self, len: usize) -> Result<(), Error> {
+        match &self.file {
+            Kept::ForHandles(file) | Kept::ForGrowth(file) => {
+                let len = size_of::<Header>() + len.min(self.body_len());
+                memory::reserve(file, len as u64).map_err(|e| no_room(e, Path::new(&self.name)))
+            }
+            // The heap, of which the kernel hands out pages as they are touched.
+            Kept::No => Ok(()),
+        }
     }
 
     pub(crate) fn fixed(&self) -> &Fixed {

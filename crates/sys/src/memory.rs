@@ -9,7 +9,7 @@ use std::ptr::{self, NonNull};
 
 use crate::descriptor::Access;
 use crate::directory;
-use crate::error::check;
+use crate::error::{check, retry};
 
 /// A file's bytes in this process's address space, shared with everybody who maps them. Unmapped when dropped.
 ///
@@ -162,6 +162,16 @@ pub fn reserve(fd: impl AsFd, len: u64) -> Result<(), ReserveError> {
         });
     }
     Err(ReserveError::System(io::Error::from_raw_os_error(error)))
+}
+
+/// Makes the file `len` bytes long without memory behind what is new: that is for [`reserve`] to get, before it is touched.
+///
+/// # Errors
+/// Those of `ftruncate`.
+pub fn set_length(fd: impl AsFd, len: u64) -> io::Result<()> {
+    let len = len.try_into().map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
+    // SAFETY: the descriptor is open, and the other argument is a number.
+    retry(|| check(unsafe { libc::ftruncate(fd.as_fd().as_raw_fd(), len) })).map(drop)
 }
 
 /// Free and total bytes of memory and swap.

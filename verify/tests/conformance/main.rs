@@ -8,9 +8,12 @@ mod barrier;
 mod condvar;
 mod copies;
 mod crew;
+mod dict;
 mod event;
 mod fork;
 mod hostile;
+mod list;
+mod memory;
 mod mutex;
 mod once_and_latch;
 mod once_value;
@@ -107,6 +110,18 @@ const PROMISES: &[Promise] = promises! {
         both: [items_come_in_order_and_once it_is_bounded batches_are_whole draining_gives_what_is_there
                immediate_shutdown_gives_nothing shutdown_wakes_sleepers bytes_of_any_length values_travel],
         host: [the_dead_do_not_take_it_along]
+    }
+    memory {
+        both: [what_is_written_is_read atomics_are_shared it_grows an_array_has_its_lock],
+        host: [nobodys_exit_takes_it no_room_is_told_with_the_numbers a_death_with_an_array_is_told]
+    }
+    dict {
+        both: [it_is_what_a_map_is updates_exclude_each_other a_full_one_says_so its_lock_is_one],
+        host: [a_death_in_an_update_changes_nothing nonsense_is_an_error]
+    }
+    list {
+        both: [it_is_what_a_vector_is what_all_push_is_there_once a_full_one_says_so items_are_replaced_where_they_lie],
+        host: [a_death_in_an_update_changes_nothing nonsense_is_an_error]
     }
     spaces {
         both: [what_differs_is_refused names_are_checked two_at_once removed_names_begin_anew],

@@ -28,7 +28,9 @@ pub enum AccessError {
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum UpdateError {
     /// There is no room for it, in one piece and beside what it replaces.
-    #[error("there is no room for {needed} bytes: {used} of {capacity} are taken; create it with more")]
+    #[error(
+        "there is no room for {needed} bytes: {used} of {capacity} are taken; create it with more"
+    )]
     Full {
         /// The bytes it would take.
         needed: u64,
@@ -51,6 +53,29 @@ pub enum UpdateError {
     /// What prevents every access.
     #[error(transparent)]
     Access(#[from] AccessError),
+}
+
+/// Why bytes of a memory cannot be reached.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum MemoryError {
+    /// Not all of them are there.
+    #[error("bytes {offset} and the {len} from there on are not all there: the memory has {there}")]
+    OutOfBounds {
+        /// Where they begin.
+        offset: usize,
+        /// How many were asked for.
+        len: usize,
+        /// How many there are in all.
+        there: usize,
+    },
+    /// An atomic lies at a multiple of its size only.
+    #[error("an atomic of {size} bytes cannot lie at {offset}, which is no multiple of that")]
+    Misaligned {
+        /// Where it would lie.
+        offset: usize,
+        /// Its size.
+        size: usize,
+    },
 }
 
 /// Why a lock that does not wait was not taken.

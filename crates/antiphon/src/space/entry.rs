@@ -79,6 +79,21 @@ impl Space {
         Ok(O::attach(Entry { space: self.inner.clone(), object }))
     }
 
+    /// Opens or creates an object of which only the first `reserved` bytes have memory behind them from the beginning.
+    pub(super) fn open_growing(
+        &self,
+        name: &str,
+        spec: &Spec,
+        reserved: usize,
+        caller: &'static Location<'static>,
+        init: impl FnOnce(NonNull<u8>),
+    ) -> Result<Entry, Error> {
+        let Inner { directory, registration, .. } = &*self.inner;
+        let site = format!("{}:{}", caller.file(), caller.line());
+        let object = directory.growing_object(registration, name, spec, reserved, site, init)?;
+        Ok(Entry { space: self.inner.clone(), object })
+    }
+
     /// How many words per participant an array needs.
     pub(super) fn slots(&self) -> usize {
         self.inner.registration.participants() as usize

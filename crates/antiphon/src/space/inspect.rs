@@ -15,6 +15,7 @@ use antiphon_core::sync::{
 use antiphon_place::{Counter, Kind, ObjectInfo, Record, SpaceInfo};
 use antiphon_sys::clock;
 
+use super::comm::memory::RawMemory;
 use super::entry::{BEHIND, Line};
 use crate::death::Death;
 
@@ -100,7 +101,7 @@ impl Look<'_> {
             Kind::WaitGroup => self.wait_group(),
             Kind::Latch => self.latch(),
             Kind::Queue | Kind::ByteQueue => self.queue(),
-            Kind::Memory => None,
+            Kind::Memory => self.memory(),
             Kind::Dict => self.dict(),
             Kind::List => self.list(),
             Kind::Condvar => None,
@@ -207,6 +208,29 @@ impl Look<'_> {
             facts.push(("capacity in bytes", Fact::Count(bytes)));
         }
         Some((Vec::new(), facts))
+    }
+
+    fn memory(&self) -> Option<State> {
+        if self.object.params[0] == 0 {
+            // With a lock: an array.
+            let line = self.object.body::<Line<RawMutex>>(0)?;
+            let holders = self.owner(line.raw.owner(), &line.record, 1);
+            let [_, values, items, _] = self.object.params;
+            let mut facts = vec![("values", Fact::Count(values.max(items)))];
+            facts.extend(lock_facts(&line.record, line.raw.is_inconsistent()));
+            return Some((holders, facts));
+        }
+        let line = self.object.body::<Line<RawMemory>>(0)?;
+        let holders = self.each(|owner, slot| {
+            let word = self.object.body::<AtomicU64>(BEHIND + slot * 8)?.load(Relaxed);
+            (word >> 32 == u64::from(owner.get())).then_some(word & u64::from(u32::MAX))
+        });
+        let facts = vec![
+            ("bytes", Fact::Count(line.raw.len())),
+            ("most bytes", Fact::Count(self.object.params[0])),
+            ("attached", Fact::Count(holders.len() as u64)),
+        ];
+        Some((holders, facts))
     }
 
     fn dict(&self) -> Option<State> {

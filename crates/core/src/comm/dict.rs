@@ -14,7 +14,7 @@
 
 use super::store::{Block, Corrupt, Full, Store};
 use crate::primitive::Ordering::{Relaxed, Release};
-use crate::primitive::{AtomicU32, constructor, fence};
+use crate::primitive::{AtomicU32, constructor};
 use crate::sync::mutex::{Claim, INCONSISTENT, RawMutex};
 use crate::wait::Wait;
 
@@ -155,9 +155,6 @@ impl<'a> Dict<'a> {
         }
         self.raw.len.store(len, Relaxed);
         self.raw.used.store(used, Relaxed);
-        // Release: before the mark goes away, also in the eyes of one who takes over from us at the next instruction.
-        fence(Release);
-        self.raw.mutex.mark_consistent();
         Ok(())
     }
 

@@ -15,7 +15,7 @@
 
 use super::store::{Block, Corrupt, Full, Store};
 use crate::primitive::Ordering::{Relaxed, Release};
-use crate::primitive::{AtomicU32, AtomicU64, constructor, fence};
+use crate::primitive::{AtomicU32, AtomicU64, constructor};
 use crate::sync::mutex::{Claim, INCONSISTENT, RawMutex};
 use crate::wait::Wait;
 
@@ -124,9 +124,6 @@ impl<'a> List<'a> {
             used += self.store.footprint(item);
         }
         self.raw.used.store(used, Relaxed);
-        // Release: before the mark goes away, also in the eyes of one who takes over from us at the next instruction.
-        fence(Release);
-        self.raw.mutex.mark_consistent();
         Ok(())
     }
 

@@ -21,6 +21,9 @@ use crate::space::Space;
 use crate::space::entry::{Entry, Line, param};
 use crate::space::handle::{Openable, handle};
 
+/// A key and its value.
+type Pair = (Vec<u8>, Vec<u8>);
+
 /// A map from bytes to bytes in a space, bounded by bytes: what [`Dict`](super::Dict) is underneath.
 ///
 /// Every operation takes the lock for as long as it copies one entry. A change happens in one step: whoever dies in the midst, at whatever
@@ -192,7 +195,7 @@ impl ByteDict {
     /// # Errors
     /// [`AccessError`].
     #[track_caller]
-    pub fn entries(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, AccessError> {
+    pub fn entries(&self) -> Result<Vec<Pair>, AccessError> {
         self.lock()?.entries()
     }
 
@@ -346,7 +349,7 @@ impl ByteDictGuard<'_> {
     ///
     /// # Errors
     /// [`AccessError::Corrupt`].
-    pub fn entries(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, AccessError> {
+    pub fn entries(&self) -> Result<Vec<Pair>, AccessError> {
         let mut entries = Vec::new();
         for bucket in 0..self.inner.buckets() {
             self.copy(bucket, &mut entries)?;
@@ -365,7 +368,7 @@ impl ByteDictGuard<'_> {
     }
 
     /// Copies the entries of one bucket.
-    fn copy(&self, bucket: usize, to: &mut Vec<(Vec<u8>, Vec<u8>)>) -> Result<(), AccessError> {
+    fn copy(&self, bucket: usize, to: &mut Vec<Pair>) -> Result<(), AccessError> {
         let store = self.inner.store();
         let mut next = self.checked(self.inner.first(bucket))?;
         let mut left = store.units();
@@ -435,7 +438,7 @@ impl fmt::Debug for ByteDictGuard<'_> {
 pub struct ByteDictIter<'a> {
     dict: &'a ByteDict,
     bucket: usize,
-    copied: std::vec::IntoIter<(Vec<u8>, Vec<u8>)>,
+    copied: std::vec::IntoIter<Pair>,
     failed: bool,
 }
 
@@ -457,7 +460,7 @@ impl ByteDictIter<'_> {
 }
 
 impl Iterator for ByteDictIter<'_> {
-    type Item = Result<(Vec<u8>, Vec<u8>), AccessError>;
+    type Item = Result<Pair, AccessError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {

@@ -17,6 +17,9 @@ use crate::space::Space;
 use crate::space::entry::Entry;
 use crate::space::handle::{Openable, handle};
 
+/// What it is of, without having any.
+type Of<K, V> = PhantomData<fn(K, V) -> (K, V)>;
+
 /// A map from keys to values in a space, bounded by bytes, for all who open it.
 ///
 /// What other languages keep in a server process (`Manager().dict()`) lies in shared memory here: an operation takes a lock and
@@ -24,7 +27,7 @@ use crate::space::handle::{Openable, handle};
 /// to is, so a key should encode in one way only (no `HashMap` in it). Costs and promises about deaths are those of [`ByteDict`].
 pub struct Dict<K, V> {
     bytes: ByteDict,
-    _entries: PhantomData<fn(K, V) -> (K, V)>,
+    _entries: Of<K, V>,
 }
 
 impl<K, V> Clone for Dict<K, V> {
@@ -84,7 +87,10 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Dict<K, V
     /// [`AccessError::WouldDeadlock`] if this thread has it; [`AccessError::Corrupt`].
     #[track_caller]
     pub fn lock(&self) -> Result<DictGuard<'_, K, V>, AccessError> {
-        self.bytes.lock_at(Location::caller(), None).map_err(TimedAccessError::untimed).map(DictGuard::of)
+        self.bytes
+            .lock_at(Location::caller(), None)
+            .map_err(TimedAccessError::untimed)
+            .map(DictGuard::of)
     }
 
     /// Takes the lock if that takes no waiting.
@@ -102,7 +108,9 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Dict<K, V
     /// [`TimedAccessError`].
     #[track_caller]
     pub fn lock_timeout(&self, timeout: Duration) -> Result<DictGuard<'_, K, V>, TimedAccessError> {
-        self.bytes.lock_at(Location::caller(), Some(clock::deadline_after(timeout))).map(DictGuard::of)
+        self.bytes
+            .lock_at(Location::caller(), Some(clock::deadline_after(timeout)))
+            .map(DictGuard::of)
     }
 
     /// Takes the lock, waiting no longer than until `deadline`.
@@ -110,8 +118,13 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> Dict<K, V
     /// # Errors
     /// [`TimedAccessError`].
     #[track_caller]
-    pub fn lock_deadline(&self, deadline: Instant) -> Result<DictGuard<'_, K, V>, TimedAccessError> {
-        self.bytes.lock_at(Location::caller(), Some(clock::deadline_at(deadline))).map(DictGuard::of)
+    pub fn lock_deadline(
+        &self,
+        deadline: Instant,
+    ) -> Result<DictGuard<'_, K, V>, TimedAccessError> {
+        self.bytes
+            .lock_at(Location::caller(), Some(clock::deadline_at(deadline)))
+            .map(DictGuard::of)
     }
 
     /// The value of `key`.
@@ -218,7 +231,7 @@ impl<K, V> Dict<K, V> {
 #[must_use = "dropping the guard unlocks at once"]
 pub struct DictGuard<'a, K, V> {
     bytes: ByteDictGuard<'a>,
-    _entries: PhantomData<fn(K, V) -> (K, V)>,
+    _entries: Of<K, V>,
 }
 
 impl<'a, K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> DictGuard<'a, K, V> {

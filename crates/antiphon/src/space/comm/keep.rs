@@ -95,10 +95,6 @@ impl Shape {
         self.words_at() + self.units as usize * UNIT
     }
 
-    pub(super) fn links(self) -> usize {
-        self.links
-    }
-
     fn map_at(self) -> usize {
         BEHIND + self.links * size_of::<AtomicU32>()
     }

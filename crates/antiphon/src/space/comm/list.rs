@@ -84,7 +84,10 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     /// [`AccessError::WouldDeadlock`] if this thread has it; [`AccessError::Corrupt`].
     #[track_caller]
     pub fn lock(&self) -> Result<ListGuard<'_, T>, AccessError> {
-        self.bytes.lock_at(Location::caller(), None).map_err(TimedAccessError::untimed).map(ListGuard::of)
+        self.bytes
+            .lock_at(Location::caller(), None)
+            .map_err(TimedAccessError::untimed)
+            .map(ListGuard::of)
     }
 
     /// Takes the lock if that takes no waiting.
@@ -102,7 +105,9 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     /// [`TimedAccessError`].
     #[track_caller]
     pub fn lock_timeout(&self, timeout: Duration) -> Result<ListGuard<'_, T>, TimedAccessError> {
-        self.bytes.lock_at(Location::caller(), Some(clock::deadline_after(timeout))).map(ListGuard::of)
+        self.bytes
+            .lock_at(Location::caller(), Some(clock::deadline_after(timeout)))
+            .map(ListGuard::of)
     }
 
     /// Takes the lock, waiting no longer than until `deadline`.
@@ -111,7 +116,9 @@ impl<T: Serialize + DeserializeOwned> List<T> {
     /// [`TimedAccessError`].
     #[track_caller]
     pub fn lock_deadline(&self, deadline: Instant) -> Result<ListGuard<'_, T>, TimedAccessError> {
-        self.bytes.lock_at(Location::caller(), Some(clock::deadline_at(deadline))).map(ListGuard::of)
+        self.bytes
+            .lock_at(Location::caller(), Some(clock::deadline_at(deadline)))
+            .map(ListGuard::of)
     }
 
     /// The item at `index`.

@@ -30,14 +30,14 @@ use crate::space::plain::Plain;
 /// value and say so by [`MutexGuard::repair`]. Until somebody does, everyone is told.
 ///
 /// Not fair: a thread that runs may overtake one that sleeps. Unlocking happens before the next locking.
-pub struct Mutex<T> {
+pub struct Mutex<T: ?Sized> {
     entry: Entry,
     line: NonNull<Line<RawMutex>>,
     value: NonNull<T>,
     _value: PhantomData<T>,
 }
 
-impl<T> Clone for Mutex<T> {
+impl<T: ?Sized> Clone for Mutex<T> {
     /// Another way to the same lock.
     fn clone(&self) -> Self {
         Self { entry: self.entry.clone(), ..*self }
@@ -45,9 +45,9 @@ impl<T> Clone for Mutex<T> {
 }
 
 // SAFETY: as std's: the mutex hands its value to one thread at a time, so it may be shared when the value may be sent.
-unsafe impl<T: Send> Send for Mutex<T> {}
+unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
 // SAFETY: as above.
-unsafe impl<T: Send> Sync for Mutex<T> {}
+unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
 
 impl Space {
     /// Opens the mutex `name`, creating it with the value `initial` if need be.
@@ -96,7 +96,24 @@ impl<T: Plain> Openable for Mutex<T> {
 
 handle!(Mutex<T: Plain>);
 
-impl<T> Mutex<T> {
+impl<T: ?Sized> Mutex<T> {
+    /// A mutex whose line is at the start of the entry's body.
+    ///
+    /// # Safety
+    /// The spec must have put a line there, and `value` where it points, which any bytes are valid for.
+    pub(in crate::space) unsafe fn over(entry: Entry, value: NonNull<T>) -> Self {
+        // SAFETY: the caller says so; a line is made of atomics.
+        let line = unsafe { entry.at(0) };
+        Self { entry, line, value, _value: PhantomData }
+    }
+
+    /// Where it is.
+    pub(in crate::space) fn place(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+impl<T: ?Sized> Mutex<T> {
     #[inline]
     fn line(&self) -> &Line<RawMutex> {
         // SAFETY: it points into the object that `entry` keeps.
@@ -234,7 +251,7 @@ impl<T> Mutex<T> {
     }
 }
 
-impl<T> fmt::Debug for Mutex<T> {
+impl<T: ?Sized> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = if self.is_locked() { "<locked>" } else { "<unlocked>" };
         f.debug_struct("Mutex")
@@ -249,7 +266,7 @@ impl<T> fmt::Debug for Mutex<T> {
 /// A forked child that inherits a guard does not hold the lock: dropping it there does nothing, but reading through it
 /// is a race with the parent.
 #[must_use = "dropping the guard unlocks at once"]
-pub struct MutexGuard<'a, T> {
+pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
     owner: Owner,
     residue: u32,
@@ -259,9 +276,9 @@ pub struct MutexGuard<'a, T> {
 }
 
 // SAFETY: sharing a guard shares the value only.
-unsafe impl<T: Sync> Sync for MutexGuard<'_, T> {}
+unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
 
-impl<'a, T> MutexGuard<'a, T> {
+impl<'a, T: ?Sized> MutexGuard<'a, T> {
     /// The fencing token: how often the mutex has been locked, this time included. A later holder's is always greater.
     pub fn token(&self) -> u64 {
         self.mutex.line().record.token()
@@ -292,7 +309,7 @@ impl<'a, T> MutexGuard<'a, T> {
     }
 }
 
-impl<T> Deref for MutexGuard<'_, T> {
+impl<T: ?Sized> Deref for MutexGuard<'_, T> {
     type Target = T;
     #[inline]
     fn deref(&self) -> &T {
@@ -301,7 +318,7 @@ impl<T> Deref for MutexGuard<'_, T> {
     }
 }
 
-impl<T> DerefMut for MutexGuard<'_, T> {
+impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         let mut value = self.mutex.value;
@@ -310,7 +327,7 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
-impl<T> Drop for MutexGuard<'_, T> {
+impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         let (line, wait) = (self.mutex.line(), self.mutex.entry.wait());
@@ -329,7 +346,7 @@ impl<T> Drop for MutexGuard<'_, T> {
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }

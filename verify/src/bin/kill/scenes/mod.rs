@@ -2,6 +2,7 @@
 
 mod barrier;
 mod condvar;
+mod dict;
 mod event;
 mod latch;
 mod mutex;
@@ -35,6 +36,8 @@ pub(crate) fn all() -> Vec<Box<dyn Scene>> {
         Box::new(queue::Scene { name: "queue, batches", bytes: false, batch: 16 }),
         Box::new(queue::Scene { name: "byte queue", bytes: true, batch: 1 }),
         Box::new(queue::Scene { name: "byte queue, batch", bytes: true, batch: 8 }),
+        Box::new(dict::DictScene),
+        Box::new(dict::ListScene),
         Box::new(open::Scene),
     ]
 }

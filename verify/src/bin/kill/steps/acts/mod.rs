@@ -10,6 +10,7 @@ pub(super) mod queue;
 mod reentrant_mutex;
 pub(super) mod rwlock;
 pub(super) mod semaphore;
+mod store;
 
 use super::{Act, Ward};
 
@@ -26,6 +27,7 @@ pub(super) fn all(ward: &Ward) -> Vec<Act> {
         once::acts(ward),
         latch::acts(ward),
         queue::acts(ward),
+        store::acts(ward),
     ]
     .into_iter()
     .flatten()
