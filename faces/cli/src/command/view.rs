@@ -147,6 +147,17 @@ impl ObjectView {
                 let shut = either("shut down", ", shut down", "");
                 format!("{} of {}{shut}", state.count("items"), state.count("capacity"))
             }
+            Kind::Memory if state.count("most bytes") == 0 => {
+                format!("{} values", state.count("values"))
+            }
+            Kind::Memory => {
+                format!("{} of {} bytes", state.count("bytes"), state.count("most bytes"))
+            }
+            Kind::Dict | Kind::List => {
+                let [items, used, most] =
+                    ["items", "bytes used", "capacity in bytes"].map(|fact| state.count(fact));
+                format!("{items} items in {used} of {most} bytes")
+            }
             Kind::Condvar => "-".into(),
         };
         if state.flag("awaits repair") { format!("{summary}, awaits repair") } else { summary }
