@@ -30,6 +30,12 @@ const COMM: &[&str] = &[
     "select",
     "memory",
     "message",
+    "array",
+    "byte_dict",
+    "byte_list",
+    "dict",
+    "list",
+    "shareable_list",
 ];
 /// What primitives are put together from: files of one layer, which name no primitive.
 const PARTS: &[&str] = &[
@@ -45,7 +51,10 @@ const PARTS: &[&str] = &[
     "cursor",
     "turn",
     "broadcast",
+    "store",
     "watch",
+    "code",
+    "keep",
     "outcome",
     "rest",
     "since",
