@@ -13,6 +13,9 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares -Zsanitizer=address -Ccodegen-units=1";
 
+/// After so many seconds, one input hangs. Most take less than a millisecond.
+const HANG: u64 = 20;
+
 /// Options of `cargo xtask fuzz`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
@@ -42,7 +45,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
             .arg(&built)
             .env("RUSTFLAGS", FLAGS),
     )?;
-    let seconds = options.minutes * 60 / names.len() as u64;
+    // No time at all would mean for ever.
+    let seconds = (options.minutes * 60 / names.len() as u64).max(1);
     for name in &names {
         println!("==> {name}, {seconds} s");
         let corpus = folder.join("corpus").join(name);
@@ -54,6 +58,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
             Command::new(built.join(shell::TARGET).join("release").join(name))
                 .arg(&corpus)
                 .arg(format!("-max_total_time={seconds}"))
+                .arg(format!("-timeout={HANG}"))
                 .arg(format!("-artifact_prefix={}/", artifacts.display()))
                 .arg("-print_final_stats=1"),
         )?;
