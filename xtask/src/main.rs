@@ -4,6 +4,7 @@ mod fuzz;
 mod layers;
 mod mutants;
 mod programs;
+mod python;
 mod shell;
 mod test;
 mod tsan;
@@ -35,6 +36,8 @@ enum Command {
     Bench(programs::Options),
     /// Open and use segments that are full of nonsense.
     Fuzz(fuzz::Options),
+    /// Build the wheel and run the tests of the Python package.
+    Python,
     /// Run the algorithms between threads under ThreadSanitizer, as they are and with races planted.
     Tsan,
 }
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Soak(options) => programs::soak(&options),
         Command::Bench(options) => programs::bench(&options),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Python => python::run(),
         Command::Tsan => tsan::run(),
     };
     match outcome {

@@ -29,6 +29,7 @@ const GROUPS: &[Group] = &[
     Group { name: "documentation", command: documentation },
     Group { name: "loom models", command: shipped_models },
     Group { name: "shuttle walks", command: shipped_walks },
+    Group { name: "Python", command: python },
     Group { name: "kills", command: kills },
 ];
 
@@ -42,6 +43,13 @@ fn ordinary(_target: &Path) -> Command {
 fn documentation(_target: &Path) -> Command {
     let mut command = shell::cargo();
     command.args(["test", "--workspace", "--doc"]);
+    command
+}
+
+/// The wheel, in environments of its own.
+fn python(_target: &Path) -> Command {
+    let mut command = shell::cargo();
+    command.args(["run", "--quiet", "--package", "xtask", "--", "python"]);
     command
 }
 
@@ -126,7 +134,9 @@ impl Counts {
             counts.passed = kills.parse().ok()?;
             return Some(counts);
         }
-        let rest = line.trim().strip_prefix("test result: ")?;
+        let Some(rest) = line.trim().strip_prefix("test result: ") else {
+            return Self::read_pytest(line);
+        };
         let numbers = rest.split(['.', ';']).filter_map(|part| part.trim().split_once(' '));
         for (number, what) in numbers {
             let Ok(number) = number.parse::<u64>() else { continue };
@@ -134,6 +144,24 @@ impl Counts {
                 "passed" => counts.passed = number,
                 "failed" => counts.failed = number,
                 "ignored" => counts.ignored = number,
+                _ => {}
+            }
+        }
+        Some(counts)
+    }
+
+    /// What pytest says at the end, such as `1 failed, 32 passed, 2 skipped in 5.68s`.
+    fn read_pytest(line: &str) -> Option<Self> {
+        let (said, took) = line.trim_matches(['=', ' ']).rsplit_once(" in ")?;
+        took.split('s').next()?.parse::<f64>().ok()?;
+        let mut counts = Self::default();
+        for part in said.split(", ") {
+            let (number, what) = part.split_once(' ')?;
+            let number: u64 = number.parse().ok()?;
+            match what {
+                "passed" => counts.passed = number,
+                "failed" | "error" | "errors" => counts.failed += number,
+                "skipped" => counts.ignored = number,
                 _ => {}
             }
         }
@@ -238,10 +266,12 @@ mod tests {
             "test result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured; 9 filtered out",
             "test 7 passed; ... ok",
             "30 kills, no violation",
+            "1 failed, 32 passed, 2 skipped in 5.68s",
+            "2 of them came in 5 turns",
         ];
         let sum = lines.iter().filter_map(|line| Counts::read(line));
         let sum = sum.fold(Counts::default(), Counts::plus);
-        assert_eq!(sum, Counts { passed: 35, failed: 4, ignored: 1 });
+        assert_eq!(sum, Counts { passed: 67, failed: 5, ignored: 3 });
     }
 
     #[test]
