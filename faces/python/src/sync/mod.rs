@@ -1,17 +1,17 @@
 //! Synchronization between threads, as `threading` has it.
 
 mod barrier;
-mod condition;
+mod condvar;
 mod event;
-mod lock;
-mod rlock;
+mod mutex;
+mod reentrant_mutex;
 mod semaphore;
 
 pub(crate) use barrier::Barrier;
-pub(crate) use condition::Condition;
+pub(crate) use condvar::Condition;
 pub(crate) use event::Event;
-pub(crate) use lock::Lock;
-pub(crate) use rlock::RLock;
+pub(crate) use mutex::Lock;
+pub(crate) use reentrant_mutex::RLock;
 pub(crate) use semaphore::{BoundedSemaphore, Semaphore};
 
 use std::time::Duration;
