@@ -27,6 +27,9 @@ pub enum Kind {
     Latch = 9,
     Queue = 10,
     ByteQueue = 11,
+    PriorityQueue = 12,
+    LifoQueue = 13,
+    LoanQueue = 15,
     Memory = 17,
     Dict = 18,
     List = 19,
@@ -35,7 +38,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: &[(Self, &'static str)] = &[
+    const ALL: [(Self, &'static str); 19] = [
         (Self::Mutex, "mutex"),
         (Self::ReentrantMutex, "reentrant mutex"),
         (Self::RwLock, "rwlock"),
@@ -47,6 +50,9 @@ impl Kind {
         (Self::Latch, "latch"),
         (Self::Queue, "queue"),
         (Self::ByteQueue, "byte queue"),
+        (Self::PriorityQueue, "priority queue"),
+        (Self::LifoQueue, "lifo queue"),
+        (Self::LoanQueue, "loan queue"),
         (Self::Memory, "memory"),
         (Self::Dict, "dict"),
         (Self::List, "list"),

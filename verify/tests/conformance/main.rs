@@ -13,6 +13,7 @@ mod event;
 mod fork;
 mod hostile;
 mod list;
+mod loans;
 mod memory;
 mod mutex;
 mod once_and_latch;
@@ -22,6 +23,7 @@ mod reentrant_mutex;
 mod rwlock;
 mod semaphore;
 mod spaces;
+mod stock;
 mod wait_group;
 
 use std::panic::{self, AssertUnwindSafe};
@@ -122,6 +124,15 @@ const PROMISES: &[Promise] = promises! {
     list {
         both: [it_is_what_a_vector_is what_all_push_is_there_once a_full_one_says_so items_are_replaced_where_they_lie],
         host: [a_death_in_an_update_changes_nothing nonsense_is_an_error]
+    }
+    stock {
+        both: [items_come_once they_are_bounded they_order_as_the_standard_library_does messages_of_any_length
+               shutdown_is_seen_by_all],
+        host: [the_dead_do_not_take_them_along]
+    }
+    loans {
+        both: [messages_come_in_order_and_once dropping_changes_nothing it_is_bounded shutdown_is_seen_by_all],
+        host: [the_dead_leave_no_block_behind a_child_gives_nothing_back]
     }
     spaces {
         both: [what_differs_is_refused names_are_checked two_at_once removed_names_begin_anew],

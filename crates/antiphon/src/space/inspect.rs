@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use antiphon_core::comm::store::UNIT;
 use antiphon_core::comm::{RawDict, RawList, RawRing};
+use antiphon_core::comm::{RawRing, RawStock};
 use antiphon_core::owner::Owner;
 use antiphon_core::sync::{
     RawBarrier, RawEvent, RawLatch, RawMutex, RawOnce, RawReentrantMutex, RawRwLock, RawSemaphore,
@@ -104,6 +105,8 @@ impl Look<'_> {
             Kind::Memory => self.memory(),
             Kind::Dict => self.dict(),
             Kind::List => self.list(),
+            Kind::PriorityQueue | Kind::LifoQueue => self.stock(),
+            Kind::LoanQueue => self.loans(),
             Kind::Condvar => None,
         };
         // A segment that is too short for its kind says nothing.
@@ -263,6 +266,32 @@ impl Look<'_> {
         ];
         facts.extend(lock_facts(record, inconsistent));
         facts
+    }
+
+    fn stock(&self) -> Option<State> {
+        let stock = self.object.body::<RawStock>(0)?;
+        let [capacity, longest, ..] = self.object.params;
+        let mut facts = vec![
+            ("items", Fact::Count(stock.len().into())),
+            ("capacity", Fact::Count(capacity)),
+            ("shut down", Fact::Flag(stock.is_shut_down())),
+        ];
+        if longest != 0 {
+            facts.push(("longest message in bytes", Fact::Count(longest)));
+        }
+        Some((Vec::new(), facts))
+    }
+
+    fn loans(&self) -> Option<State> {
+        let ring = self.object.body::<RawRing>(0)?;
+        let [blocks, block, ..] = self.object.params;
+        let facts = vec![
+            ("items", Fact::Count(ring.len().into())),
+            ("blocks", Fact::Count(blocks)),
+            ("bytes of a block", Fact::Count(block)),
+            ("shut down", Fact::Flag(ring.is_shut_down())),
+        ];
+        Some((Vec::new(), facts))
     }
 
     /// The words per participant behind the first line, up to and with that of `slot`.

@@ -67,7 +67,7 @@ pub enum Patience {
 }
 
 impl Patience {
-    fn deadline(self) -> Option<Deadline> {
+    pub(super) fn deadline(self) -> Option<Deadline> {
         match self {
             Self::Try => None,
             Self::Until(deadline) => deadline,

@@ -126,6 +126,11 @@ impl<'a, T> Slots<'a, T> {
         (unsafe { self.cells.as_ptr().add(index as usize) }, n)
     }
 
+    /// The cell at that cursor.
+    pub(super) fn cell(&self, at: u32) -> *mut T {
+        self.run(at, 1).0
+    }
+
     /// Puts one item: calls `write` with the cell, which must then hold a `T`, and commits. An error comes before
     /// `write`. If `write` panics nothing was put. It must not use the same ring.
     ///

@@ -143,7 +143,7 @@ impl ObjectView {
             Kind::OnceValue => either("done", "written", "not written"),
             Kind::WaitGroup => format!("{} shares", state.count("shares")),
             Kind::Latch => format!("{} to go", state.count("count")),
-            Kind::Queue | Kind::ByteQueue => {
+            Kind::Queue | Kind::ByteQueue | Kind::PriorityQueue | Kind::LifoQueue => {
                 let shut = either("shut down", ", shut down", "");
                 format!("{} of {}{shut}", state.count("items"), state.count("capacity"))
             }
@@ -157,6 +157,10 @@ impl ObjectView {
                 let [items, used, most] =
                     ["items", "bytes used", "capacity in bytes"].map(|fact| state.count(fact));
                 format!("{items} items in {used} of {most} bytes")
+            }
+            Kind::LoanQueue => {
+                let shut = either("shut down", ", shut down", "");
+                format!("{} in {} blocks{shut}", state.count("items"), state.count("blocks"))
             }
             Kind::Condvar => "-".into(),
         };

@@ -14,6 +14,7 @@ mod rwlock;
 mod semaphore;
 
 pub(crate) use queue::Item;
+use queue::Which;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -32,12 +33,17 @@ pub(crate) fn all() -> Vec<Box<dyn Scene>> {
         Box::new(barrier::Scene),
         Box::new(once::Scene),
         Box::new(latch::Scene),
-        Box::new(queue::Scene { name: "queue", bytes: false, batch: 1 }),
-        Box::new(queue::Scene { name: "queue, batches", bytes: false, batch: 16 }),
-        Box::new(queue::Scene { name: "byte queue", bytes: true, batch: 1 }),
-        Box::new(queue::Scene { name: "byte queue, batch", bytes: true, batch: 8 }),
         Box::new(dict::DictScene),
         Box::new(dict::ListScene),
+        Box::new(queue::Scene { name: "queue", which: Which::Plain, batch: 1 }),
+        Box::new(queue::Scene { name: "queue, batches", which: Which::Plain, batch: 16 }),
+        Box::new(queue::Scene { name: "byte queue", which: Which::Bytes, batch: 1 }),
+        Box::new(queue::Scene { name: "byte queue, batch", which: Which::Bytes, batch: 8 }),
+        Box::new(queue::Scene { name: "lifo queue", which: Which::Lifo, batch: 1 }),
+        Box::new(queue::Scene { name: "lifo queue, batches", which: Which::Lifo, batch: 16 }),
+        Box::new(queue::Scene { name: "priority queue", which: Which::Priority, batch: 1 }),
+        Box::new(queue::Scene { name: "priority q, batches", which: Which::Priority, batch: 16 }),
+        Box::new(queue::Scene { name: "loan queue", which: Which::Loans, batch: 1 }),
         Box::new(open::Scene),
     ]
 }

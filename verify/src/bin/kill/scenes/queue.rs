@@ -6,17 +6,27 @@ use std::time::Duration;
 
 use antiphon::Space;
 use antiphon::error::{GetError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError};
-use antiphon::space::{ByteQueue, Queue, Shutdown};
+use antiphon::space::{ByteQueue, LifoQueue, LoanQueue, PriorityQueue, Queue, Shutdown};
 use antiphon_verify::random::mix;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::ledger::{Fault, ITEMS, Ledger, MAKERS, State};
 use crate::scene::{Fallen, Operation, Post};
 
+/// Which queue.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    Plain,
+    Bytes,
+    Lifo,
+    Priority,
+    Loans,
+}
+
 /// A queue of plain items or of bytes, one by one or many at once.
 pub(crate) struct Scene {
     pub(crate) name: &'static str,
-    pub(crate) bytes: bool,
+    pub(crate) which: Which,
     pub(crate) batch: usize,
 }
 
@@ -49,6 +59,11 @@ impl Item {
         *self == Self::new(self.maker, self.number)
     }
 
+    /// A number by which the items of a maker come out in their order.
+    pub(crate) fn priority(&self) -> u64 {
+        u64::from(self.number) << 32 | u64::from(self.maker)
+    }
+
     /// As a message of a length of its own.
     pub(crate) fn message(&self) -> Vec<u8> {
         let words = self.rest[0] as usize % 20;
@@ -69,115 +84,158 @@ impl Item {
     }
 }
 
-/// Either queue, with the few methods that the scene needs.
+/// Any of the queues, with the few methods that the scene needs.
 enum Handle {
     Plain(Queue<Item>),
     Bytes(ByteQueue),
+    Lifo(LifoQueue<Item>),
+    Priority(PriorityQueue<u64, Item>),
+    Loans(LoanQueue),
 }
 
 /// How many were put or got; `None`: the queue is shut down.
 type Done<T> = Option<T>;
 
+/// Puts one item in the form that `$form` chooses, or all of them at once; says how many, and whether the queue is open.
+macro_rules! put {
+    ($queue:ident, $items:expr, $form:expr) => {
+        match (&$items[..], $form) {
+            ([item], 0) => match $queue.try_put(item.clone()) {
+                Ok(()) => (1, true),
+                Err(TryPutError::Full(_)) => (0, true),
+                Err(TryPutError::ShutDown(_)) => (0, false),
+                Err(error) => panic!("{error:?}"),
+            },
+            ([item], 1) => match $queue.put_timeout(item.clone(), SOON) {
+                Ok(()) => (1, true),
+                Err(TimedPutError::TimedOut(..)) => (0, true),
+                Err(TimedPutError::ShutDown(_)) => (0, false),
+                Err(error) => panic!("{error:?}"),
+            },
+            ([item], _) => match $queue.put(item.clone()) {
+                Ok(()) => (1, true),
+                Err(PutError::ShutDown(_)) => (0, false),
+                Err(error) => panic!("{error:?}"),
+            },
+            (items, _) => match $queue.put_many(items) {
+                Ok(()) => (items.len(), true),
+                Err(PutError::ShutDown(put)) => (put, false),
+                Err(error) => panic!("{error:?}"),
+            },
+        }
+    };
+}
+
+/// Gets one item in the form that `$form` chooses, or up to `$most`; `$whole` turns it into an item if it is whole.
+macro_rules! get {
+    ($queue:ident, $most:expr, $form:expr, $whole:expr) => {
+        if $most > 1 {
+            match $queue.get_many($most) {
+                Ok(items) => Some(items.into_iter().map($whole).collect()),
+                Err(GetError::ShutDown) => None,
+                Err(error) => panic!("{error:?}"),
+            }
+        } else {
+            one(
+                $form,
+                || $queue.get().map($whole),
+                || $queue.try_get().map($whole),
+                || $queue.get_timeout(SOON).map($whole),
+            )
+        }
+    };
+}
+
+/// The queue in the handle.
+macro_rules! queue {
+    ($handle:expr, $queue:ident => $body:expr) => {
+        match $handle {
+            Handle::Plain($queue) => $body,
+            Handle::Bytes($queue) => $body,
+            Handle::Lifo($queue) => $body,
+            Handle::Priority($queue) => $body,
+            Handle::Loans($queue) => $body,
+        }
+    };
+}
+
 impl Handle {
     /// Puts them all and says how many it put, in the form that `form` chooses.
     fn put(&self, items: &[Item], form: u64) -> (usize, bool) {
         match self {
-            Self::Plain(queue) => match (items, form) {
-                ([item], 0) => match queue.try_put(*item) {
-                    Ok(()) => (1, true),
-                    Err(TryPutError::Full(_)) => (0, true),
-                    Err(TryPutError::ShutDown(_)) => (0, false),
-                    Err(error) => panic!("{error:?}"),
-                },
-                ([item], 1) => match queue.put_timeout(*item, SOON) {
-                    Ok(()) => (1, true),
-                    Err(TimedPutError::TimedOut(..)) => (0, true),
-                    Err(TimedPutError::ShutDown(_)) => (0, false),
-                    Err(error) => panic!("{error:?}"),
-                },
-                ([item], _) => match queue.put(*item) {
-                    Ok(()) => (1, true),
-                    Err(PutError::ShutDown(_)) => (0, false),
-                    Err(error) => panic!("{error:?}"),
-                },
-                _ => match queue.put_many(items) {
-                    Ok(()) => (items.len(), true),
-                    Err(PutError::ShutDown(put)) => (put, false),
-                    Err(error) => panic!("{error:?}"),
-                },
-            },
+            Self::Plain(queue) => put!(queue, items, form),
+            Self::Lifo(queue) => put!(queue, items, form),
+            Self::Priority(queue) => {
+                let pairs: Vec<_> = items.iter().map(|item| (item.priority(), *item)).collect();
+                put!(queue, pairs, form)
+            }
             Self::Bytes(queue) => {
                 let messages: Vec<_> = items.iter().map(Item::message).collect();
-                match (&messages[..], form) {
-                    ([message], 0) => match queue.try_put(message) {
-                        Ok(()) => (1, true),
-                        Err(TryPutError::Full(())) => (0, true),
-                        Err(TryPutError::ShutDown(())) => (0, false),
-                        Err(error) => panic!("{error:?}"),
-                    },
-                    ([message], 1) => match queue.put_timeout(message, SOON) {
-                        Ok(()) => (1, true),
-                        Err(TimedPutError::TimedOut(..)) => (0, true),
-                        Err(TimedPutError::ShutDown(())) => (0, false),
-                        Err(error) => panic!("{error:?}"),
-                    },
-                    ([message], _) => match queue.put(message) {
-                        Ok(()) => (1, true),
-                        Err(PutError::ShutDown(())) => (0, false),
-                        Err(error) => panic!("{error:?}"),
-                    },
-                    _ => match queue.put_many(&messages) {
-                        Ok(()) => (items.len(), true),
-                        Err(PutError::ShutDown(put)) => (put, false),
-                        Err(error) => panic!("{error:?}"),
-                    },
-                }
+                let messages: Vec<_> = messages.iter().map(Vec::as_slice).collect();
+                put!(queue, messages, form)
             }
+            Self::Loans(queue) => lend(queue, &items[0].message(), form),
         }
     }
 
     /// Gets one item or up to `most`; an item that is not whole is `None`.
     fn get(&self, most: usize, form: u64) -> Done<Vec<Option<Item>>> {
         let whole = |item: Item| item.is_whole().then_some(item);
-        let of_message = |message: Vec<u8>| Item::of_message(&message);
         match self {
-            Self::Plain(queue) if most > 1 => match queue.get_many(most) {
-                Ok(items) => Some(items.into_iter().map(whole).collect()),
-                Err(GetError::ShutDown) => None,
-                Err(error) => panic!("{error:?}"),
-            },
-            Self::Bytes(queue) if most > 1 => match queue.get_many(most) {
-                Ok(items) => Some(items.into_iter().map(of_message).collect()),
-                Err(GetError::ShutDown) => None,
-                Err(error) => panic!("{error:?}"),
-            },
-            Self::Plain(queue) => one(
+            Self::Plain(queue) => get!(queue, most, form, whole),
+            Self::Lifo(queue) => get!(queue, most, form, whole),
+            Self::Priority(queue) => {
+                get!(queue, most, form, |(priority, item)| {
+                    whole(item).filter(|item| item.priority() == priority)
+                })
+            }
+            Self::Bytes(queue) => {
+                get!(queue, most, form, |message: Vec<u8>| Item::of_message(&message))
+            }
+            Self::Loans(queue) => one(
                 form,
-                || queue.get().map(whole),
-                || queue.try_get().map(whole),
-                || queue.get_timeout(SOON).map(whole),
-            ),
-            Self::Bytes(queue) => one(
-                form,
-                || queue.get().map(of_message),
-                || queue.try_get().map(of_message),
-                || queue.get_timeout(SOON).map(of_message),
+                || queue.get().map(|view| Item::of_message(&view)),
+                || queue.try_get().map(|view| Item::of_message(&view)),
+                || queue.get_timeout(SOON).map(|view| Item::of_message(&view)),
             ),
         }
     }
 
     fn shutdown(&self) {
-        match self {
-            Self::Plain(queue) => queue.shutdown(Shutdown::Drain),
-            Self::Bytes(queue) => queue.shutdown(Shutdown::Drain),
-        }
+        queue!(self, queue => queue.shutdown(Shutdown::Drain));
     }
 
     fn len(&self) -> usize {
-        match self {
-            Self::Plain(queue) => queue.len(),
-            Self::Bytes(queue) => queue.len(),
-        }
+        queue!(self, queue => queue.len())
+    }
+}
+
+/// Puts a message without a copy, through memory that is poisoned first: whoever else has it sees that.
+fn lend(queue: &LoanQueue, message: &[u8], form: u64) -> (usize, bool) {
+    let loan = match form {
+        0 => queue.try_reserve(message.len()),
+        1 => queue.reserve_timeout(message.len(), SOON).map_err(|error| match error {
+            TimedPutError::TimedOut(..) => TryPutError::Full(()),
+            TimedPutError::ShutDown(()) => TryPutError::ShutDown(()),
+            error => panic!("{error:?}"),
+        }),
+        _ => queue.reserve(message.len()).map_err(|error| match error {
+            PutError::ShutDown(()) => TryPutError::ShutDown(()),
+            error => panic!("{error:?}"),
+        }),
+    };
+    let mut loan = match loan {
+        Ok(loan) => loan,
+        Err(TryPutError::Full(())) => return (0, true),
+        Err(TryPutError::ShutDown(())) => return (0, false),
+        Err(error) => panic!("{error:?}"),
+    };
+    loan.fill(0xEE);
+    loan.copy_from_slice(message);
+    match loan.commit() {
+        Ok(()) => (1, true),
+        Err(PutError::ShutDown(_)) => (0, false),
+        Err(error) => panic!("{error:?}"),
     }
 }
 
@@ -211,11 +269,14 @@ fn one<T>(
 
 impl Scene {
     fn open(&self, space: &Space) -> Handle {
-        if self.bytes {
-            Handle::Bytes(space.byte_queue("queue", MESSAGES, BYTES).expect("a queue"))
-        } else {
-            Handle::Plain(space.queue("queue", CAPACITY).expect("a queue"))
+        match self.which {
+            Which::Plain => space.queue("queue", CAPACITY).map(Handle::Plain),
+            Which::Bytes => space.byte_queue("queue", MESSAGES, BYTES).map(Handle::Bytes),
+            Which::Lifo => space.lifo_queue("queue", CAPACITY).map(Handle::Lifo),
+            Which::Loans => space.loan_queue("queue", MESSAGES, 64).map(Handle::Loans),
+            Which::Priority => space.priority_queue("queue", CAPACITY).map(Handle::Priority),
         }
+        .expect("a queue")
     }
 
     fn produce(&self, queue: &Handle, post: &mut Post<'_>) {
@@ -265,7 +326,8 @@ impl Scene {
                     post.fault(Fault::Other, &format!("{item:?} was never put"));
                 }
                 let next = next.entry(item.maker).or_insert(0);
-                if item.number < *next {
+                // Of one maker's items that are there, the earlier ones come first, in all queues but one.
+                if item.number < *next && self.which != Which::Lifo {
                     post.fault(Fault::Disorder, &format!("{item:?} after {next}"));
                 }
                 *next = item.number + 1;
@@ -325,7 +387,14 @@ impl crate::scene::Scene for Scene {
     }
 
     fn check(&self, space: &Space, ledger: &Ledger, fallen: &[Fallen]) {
-        let left = self.open(space).len();
+        let queue = self.open(space);
+        if let Handle::Loans(queue) = &queue {
+            let free = queue.free();
+            if queue.is_empty() && free != queue.blocks() {
+                ledger.fault(Fault::Lost, &format!("{}: only {free} free blocks", self.name));
+            }
+        }
+        let left = queue.len();
         if left != 0 {
             ledger.fault(Fault::Lost, &format!("{}: {left} items nobody can get", self.name));
         }

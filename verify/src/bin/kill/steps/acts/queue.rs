@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use antiphon::error::{TryGetError, TryPutError};
-use antiphon::space::{ByteQueue, Queue};
+use antiphon::space::{ByteLifoQueue, ByteQueue, LifoQueue, LoanQueue, PriorityQueue, Queue};
 
 use super::super::{Act, Ward};
 use super::keep;
@@ -19,14 +19,21 @@ pub(in super::super) const CAPACITY: u32 = 5;
 /// So many that it is the items which fill a byte queue.
 pub(in super::super) const BYTES: u64 = 4096;
 
-/// A queue of either storage.
+/// The longest message of an item.
+const LONGEST: u32 = 256;
+
+/// A queue of any storage and order.
 pub(in super::super) trait Line: 'static {
+    /// Whether what was put last comes first.
+    const LIFO: bool = false;
     fn put(&self, items: &[Item]);
     fn try_put(&self, item: Item) -> bool;
     fn get(&self, most: usize) -> Vec<Option<Item>>;
     /// The next item if there is one; an item that is not whole is an error.
     fn try_get(&self) -> Result<Option<Item>, String>;
     fn len(&self) -> usize;
+    /// Writes into all memory that is free.
+    fn scribble(&self) {}
 }
 
 impl Line for Queue<Item> {
@@ -110,6 +117,147 @@ impl Line for ByteQueue {
     }
 }
 
+/// Queues of which the newest item comes first: `$put` makes what is put of an item, `$got` an item, if it is whole, of
+/// what is got.
+macro_rules! lifo {
+    ($queue:ty, $put:expr, $got:expr) => {
+        impl Line for $queue {
+            const LIFO: bool = true;
+
+            fn put(&self, items: &[Item]) {
+                let make = $put;
+                let made: Vec<_> = items.iter().map(make).collect();
+                let made: Vec<_> = made.iter().map(Lend::lend).collect();
+                match made[..] {
+                    [item] => <$queue>::put(self, item).expect("it is open"),
+                    _ => self.put_many(&made).expect("it is open"),
+                }
+            }
+
+            fn try_put(&self, item: Item) -> bool {
+                let make = $put;
+                match <$queue>::try_put(self, make(&item).lend()) {
+                    Ok(()) => true,
+                    Err(TryPutError::Full(_)) => false,
+                    Err(error) => panic!("{error:?}"),
+                }
+            }
+
+            fn get(&self, most: usize) -> Vec<Option<Item>> {
+                if most == 1 {
+                    return vec![$got(<$queue>::get(self).expect("it is open"))];
+                }
+                self.get_many(most).expect("it is open").into_iter().map($got).collect()
+            }
+
+            fn try_get(&self) -> Result<Option<Item>, String> {
+                match <$queue>::try_get(self) {
+                    Ok(got) => $got(got).map(Some).ok_or("torn".to_owned()),
+                    Err(TryGetError::Empty) => Ok(None),
+                    Err(error) => Err(error.to_string()),
+                }
+            }
+
+            fn len(&self) -> usize {
+                <$queue>::len(self)
+            }
+        }
+    };
+}
+
+/// What is put of what was made.
+trait Lend {
+    type Lent<'a>: Copy
+    where
+        Self: 'a;
+    fn lend(&self) -> Self::Lent<'_>;
+}
+
+impl Lend for Item {
+    type Lent<'a> = Self;
+    fn lend(&self) -> Self {
+        *self
+    }
+}
+
+impl Lend for (i64, Item) {
+    type Lent<'a> = Self;
+    fn lend(&self) -> Self {
+        *self
+    }
+}
+
+impl Lend for Vec<u8> {
+    type Lent<'a> = &'a [u8];
+    fn lend(&self) -> &[u8] {
+        self
+    }
+}
+
+lifo!(LifoQueue<Item>, |item: &Item| *item, |item: Item| item.is_whole().then_some(item));
+lifo!(ByteLifoQueue, Item::message, |message: Vec<u8>| Item::of_message(&message));
+// Each is more urgent than all that were put before, so that it rises through the heap.
+lifo!(
+    PriorityQueue<i64, Item>,
+    |item: &Item| (urgency(item), *item),
+    |(urgent, item): (i64, Item)| (item.is_whole() && urgent == urgency(&item)).then_some(item)
+);
+
+fn urgency(item: &Item) -> i64 {
+    -(i64::from(item.maker) << 20 | i64::from(item.number))
+}
+
+/// One item a block.
+const BLOCK: u64 = 256;
+
+impl Line for LoanQueue {
+    fn put(&self, items: &[Item]) {
+        for item in items {
+            let message = item.message();
+            let mut loan = self.reserve(message.len()).expect("it is open");
+            loan.copy_from_slice(&message);
+            loan.commit().expect("it is open");
+        }
+    }
+
+    fn try_put(&self, item: Item) -> bool {
+        let message = item.message();
+        match self.try_reserve(message.len()) {
+            Ok(mut loan) => {
+                loan.copy_from_slice(&message);
+                loan.commit().is_ok()
+            }
+            Err(TryPutError::Full(())) => false,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+
+    fn get(&self, most: usize) -> Vec<Option<Item>> {
+        (0..most).map(|_| Item::of_message(&LoanQueue::get(self).expect("it is open"))).collect()
+    }
+
+    fn try_get(&self) -> Result<Option<Item>, String> {
+        match LoanQueue::try_get(self) {
+            Ok(view) => match Item::of_message(&view) {
+                Some(item) => Ok(Some(item)),
+                None => Err(format!("torn: a message of {} bytes", view.len())),
+            },
+            Err(TryGetError::Empty) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn len(&self) -> usize {
+        LoanQueue::len(self)
+    }
+
+    fn scribble(&self) {
+        let free = std::iter::from_fn(|| self.try_reserve(BLOCK as usize).ok());
+        let mut loans: Vec<_> = free.collect();
+        loans.iter_mut().for_each(|loan| loan.fill(0xEE));
+    }
+}
+
 /// What was in the queue before, what a victim does, and what may be there afterwards.
 pub(in super::super) struct Case<L: Line> {
     pub(in super::super) queue: &'static L,
@@ -132,7 +280,8 @@ impl<L: Line> Case<L> {
             if put < CAPACITY {
                 return Err(format!("capacity: only {put} of {CAPACITY} items fit"));
             }
-            for number in 0..put {
+            for turn in 0..put {
+                let number = if L::LIFO { put - 1 - turn } else { turn };
                 match self.queue.try_get()? {
                     Some(item) if item.maker == POISON && item.number == number => {}
                     other => return Err(format!("{other:?} where poison {number} was put")),
@@ -164,6 +313,7 @@ impl<L: Line> Case<L> {
 
     /// Everything that is there must be a rest of what was there, then what each victim put, in order.
     pub(in super::super) fn check(&self, deaths: u32) -> Result<u32, String> {
+        self.queue.scribble();
         let mut found = Vec::new();
         while let Some(item) = self.queue.try_get()? {
             found.push((item.maker, item.number));
@@ -171,12 +321,16 @@ impl<L: Line> Case<L> {
                 return Err(format!("twice: more than was put: {found:?}"));
             }
         }
+        if L::LIFO {
+            found.reverse();
+        }
         let ours = found.iter().take_while(|(maker, _)| *maker == OURS).count() as u32;
         let taken = self.there.saturating_sub(ours);
         if taken > deaths * self.gets {
             return Err(format!("lost: {found:?} of {} there", self.there));
         }
-        let mut expected: Vec<_> = (taken..self.there).map(|number| (OURS, number)).collect();
+        let left = if L::LIFO { 0..self.there - taken } else { taken..self.there };
+        let mut expected: Vec<_> = left.map(|number| (OURS, number)).collect();
         let mut put = 0;
         for victim in 0..deaths {
             let theirs = found.iter().filter(|(maker, _)| *maker == THEIRS + victim).count() as u32;
@@ -233,7 +387,8 @@ fn with_sleepers<L: Line>(name: &str, queue: &'static L, ward: &Ward) -> Vec<Act
     let account = move || {
         let mut last = None;
         while let Some(item) = queue.try_get()? {
-            if last.is_some_and(|last| item.maker == OURS && last >= item.number) {
+            let early = |last| if L::LIFO { last <= item.number } else { last >= item.number };
+            if item.maker == OURS && last.is_some_and(early) {
                 return Err(format!("out of order: {item:?}"));
             }
             if item.maker == OURS {
@@ -306,5 +461,45 @@ pub(super) fn acts(ward: &Ward) -> Vec<Act> {
     let bytes = keep(ward.space.byte_queue("bytes", CAPACITY, BYTES).expect("a queue"));
     let mut acts = of("queue", plain, ward);
     acts.extend(of("byte queue", bytes, ward));
+    let lifo = keep(ward.space.lifo_queue::<Item>("lifo", CAPACITY).expect("a queue"));
+    acts.extend(of("lifo queue", lifo, ward));
+    let byte_lifo = ward.space.byte_lifo_queue("byte-lifo", CAPACITY, LONGEST).expect("a queue");
+    acts.extend(of("byte lifo queue", keep(byte_lifo), ward));
+    let priority = ward.space.priority_queue("priority", CAPACITY).expect("a queue");
+    acts.extend(of::<PriorityQueue<i64, Item>>("priority queue", keep(priority), ward));
+    let loans = keep(ward.space.loan_queue("loans", CAPACITY, BLOCK).expect("a queue"));
+    acts.extend(of("loan queue", loans, ward));
+    acts.extend(with_loans(loans, ward));
     acts
+}
+
+/// Acts that leave blocks to be freed, and that free them.
+fn with_loans(queue: &'static LoanQueue, ward: &Ward) -> Vec<Act> {
+    let case = Rc::new(Case { queue, there: 2, puts: 0, gets: 0 });
+    let [prepares, checks] = [(); 2].map(|()| case.clone());
+    let [prepares_too, checks_too] = [(); 2].map(|()| case.clone());
+    let dies = ward.clone();
+    vec![
+        Act::new(
+            "loan queue: reserve three blocks and drop them",
+            move |_| drop(queue.reserve(3 * BLOCK as usize)),
+            move |deaths| checks.check(deaths),
+        )
+        .prepare(move || prepares.prepare())
+        .twice(),
+        // Two messages are there, somebody who is gone has two blocks, and one is free.
+        Act::new(
+            "loan queue: take back what the dead had",
+            move |_| drop(queue.reserve(3 * BLOCK as usize)),
+            move |deaths| checks_too.check(deaths),
+        )
+        .stride(2)
+        .varies()
+        .prepare(move || {
+            prepares_too.prepare();
+            dies.perish(|| std::mem::forget(queue.reserve(2 * BLOCK as usize)));
+            dies.look();
+        })
+        .twice(),
+    ]
 }
