@@ -493,7 +493,6 @@ fn with_loans(queue: &'static LoanQueue, ward: &Ward) -> Vec<Act> {
             move |_| drop(queue.reserve(3 * BLOCK as usize)),
             move |deaths| checks_too.check(deaths),
         )
-        .stride(2)
         .varies()
         .prepare(move || {
             prepares_too.prepare();
