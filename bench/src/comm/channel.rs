@@ -147,7 +147,7 @@ fn recv_batches<T: Message, C: Batched<T>>(rx: &C::Rx, count: u64) -> u64 {
 }
 
 /// Moves `times` messages through one queue, and checks that none was lost or doubled.
-fn flow<T: Message, C: Channel<T>>(
+pub fn flow<T: Message, C: Channel<T>>(
     (txs, rxs): (usize, usize),
     times: u64,
     send: impl Fn(&C::Tx, u64) + Sync,

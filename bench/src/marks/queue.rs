@@ -4,6 +4,8 @@ use super::Bar::{AtLeast, AtMost, Stated};
 use super::{Bar, Check, Mark, OURS, number};
 use crate::comm::channel::{RTT, SHAPES, row};
 use crate::comm::link::{ASLEEP, ASLEEP_SAME_CPU, AWAKE, LARGE, SMALL};
+use crate::comm::loan::{SIZES, flow_row, trip_row};
+use crate::comm::stock::{self, LIFO, PRIORITY};
 use crate::record::Book;
 use crate::stats;
 
@@ -24,6 +26,9 @@ pub fn marks(book: &Book) -> Vec<Mark> {
         host_bytes(book),
         host_round_trips(book),
         host_large(book),
+        stock_threads(book),
+        stock_host(book),
+        loans(book),
     ]
 }
 
@@ -155,5 +160,48 @@ fn host_large(book: &Book) -> Mark {
         "Queue in host, 1 MiB copied",
         ">= 2x a unix stream socket",
         vec![ratio(book, AtLeast(2.0), LARGE, BYTES, "unix stream", "GB/s")],
+    )
+}
+
+/// The orders, with what one would write with the standard library.
+const STOCKS: [(&str, &str); 2] = [(LIFO, "std Mutex<Vec>"), (PRIORITY, "std Mutex<BinaryHeap>")];
+
+fn stock_threads(book: &Book) -> Mark {
+    let mut checks = Vec::new();
+    for (order, std) in STOCKS {
+        for shape in stock::SHAPES {
+            checks.push(ratio(book, AtLeast(1.0), &stock::row(order, shape), OURS, std, RATE));
+        }
+    }
+    Mark::new(
+        "Priority queue and LIFO in threads, bounded 1024",
+        ">= a mutex around std's BinaryHeap / Vec",
+        checks,
+    )
+}
+
+fn stock_host(book: &Book) -> Mark {
+    let check = |(order, std)| {
+        let (ours, theirs) = (stock::host_row(order), stock::row(order, (1, 1)));
+        let what = format!("{ours}, {OURS} / {std} between threads");
+        Check::ratio(book, what, AtLeast(0.4), (&ours, OURS), (&theirs, std), RATE)
+    };
+    Mark::new(
+        "Priority queue and LIFO in host, kill-proof, 1:1",
+        ">= 0.4x a mutex around std's BinaryHeap / Vec between threads",
+        STOCKS.map(check).into(),
+    )
+}
+
+fn loans(book: &Book) -> Mark {
+    let mut checks = Vec::new();
+    for (_, size) in SIZES {
+        checks.push(ratio(book, AtLeast(1.0), &flow_row(size), OURS, ICEORYX, RATE));
+        checks.push(ratio(book, AtMost(0.6), &trip_row(size), OURS, ICEORYX, "p50 us"));
+    }
+    Mark::new(
+        "Zero copy in host, 1 MiB and 4 KiB, every byte written and read",
+        "messages/s >= iceoryx2 polling, round trip <= 0.6x of its",
+        checks,
     )
 }

@@ -3,6 +3,7 @@
 use crate::clock::{now, sleep_us};
 use crate::comm::channel::BOUND;
 use crate::comm::link::Link;
+use crate::comm::loan::Lender;
 use iceoryx2::port::publisher::Publisher;
 use iceoryx2::port::subscriber::Subscriber;
 use iceoryx2::prelude::*;
@@ -165,4 +166,42 @@ impl Link for Slice {
 /// As many messages as a queue holds, but no more than 8 MiB of large ones.
 fn buffer(bytes: usize) -> usize {
     ((8 << 20) / bytes).clamp(2, BOUND)
+}
+
+impl Lender for Slice {
+    const NAME: &'static str = "iceoryx2, polling";
+    type Wires = (Name, usize);
+    type Tx = <Self as Link>::Tx;
+    type Rx = <Self as Link>::Rx;
+
+    fn wires(bytes: usize) -> (Name, usize) {
+        <Self as Link>::wires(bytes)
+    }
+
+    fn tx(wires: &(Name, usize)) -> <Self as Link>::Tx {
+        <Self as Link>::tx(wires)
+    }
+
+    fn rx(wires: &(Name, usize)) -> <Self as Link>::Rx {
+        <Self as Link>::rx(wires)
+    }
+
+    #[inline]
+    fn send(tx: &mut <Self as Link>::Tx, bytes: usize, fill: impl Fn(&mut [u8])) {
+        let mut reached = 0;
+        while reached == 0 {
+            let mut sample = tx.port.loan_slice_uninit(bytes).expect("a sample");
+            let payload = sample.payload_mut();
+            // SAFETY: bytes that are about to be written, seen as bytes; nothing reads them before.
+            fill(unsafe { std::slice::from_raw_parts_mut(payload.as_mut_ptr().cast(), bytes) });
+            // SAFETY: every byte has been written.
+            let sample = unsafe { sample.assume_init() };
+            reached = sample.send().expect("the other end has gone");
+        }
+    }
+
+    #[inline]
+    fn recv(rx: &mut <Self as Link>::Rx, show: impl FnOnce(&[u8])) {
+        <Self as Link>::recv(rx, show);
+    }
 }

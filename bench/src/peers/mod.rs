@@ -12,6 +12,7 @@ pub mod mutex;
 pub mod rounds;
 pub mod rwlock;
 pub mod semaphore;
+pub mod stock;
 pub mod stream;
 
 use std::future::Future;
