@@ -36,6 +36,9 @@ const COMM: &[&str] = &[
     "dict",
     "list",
     "shareable_list",
+    "lifo_queue",
+    "priority_queue",
+    "loan_queue",
 ];
 /// What primitives are put together from: files of one layer, which name no primitive.
 const PARTS: &[&str] = &[
@@ -44,6 +47,10 @@ const PARTS: &[&str] = &[
     "ring",
     "spsc",
     "slots",
+    "shelf",
+    "stock",
+    "order",
+    "loans",
     "bytes",
     "copy",
     "records",
@@ -56,6 +63,7 @@ const PARTS: &[&str] = &[
     "code",
     "keep",
     "outcome",
+    "priority",
     "rest",
     "since",
 ];

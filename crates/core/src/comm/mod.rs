@@ -11,16 +11,13 @@ pub mod ring;
 pub mod shelf;
 pub mod slots;
 pub mod spsc;
+pub mod stock;
 pub mod store;
 mod turn;
 
 pub use bytes::Bytes;
 pub use dict::{Dict, RawDict};
 pub use list::{List, RawList};
-pub mod stock;
-mod turn;
-
-pub use bytes::Bytes;
 pub use loans::Loans;
 pub use order::Order;
 pub use ring::{Patience, RawRing, RingError, Shutdown};
