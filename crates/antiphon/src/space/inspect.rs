@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use antiphon_core::comm::store::UNIT;
-use antiphon_core::comm::{RawDict, RawList, RawRing};
-use antiphon_core::comm::{RawRing, RawStock};
+use antiphon_core::comm::{RawDict, RawList, RawRing, RawStock};
 use antiphon_core::owner::Owner;
 use antiphon_core::sync::{
     RawBarrier, RawEvent, RawLatch, RawMutex, RawOnce, RawReentrantMutex, RawRwLock, RawSemaphore,
