@@ -34,3 +34,4 @@ pub mod watch;
 #[cfg(test)]
 mod alone;
 mod error;
+mod stat;

@@ -45,7 +45,7 @@ fn stage() -> &'static Stage {
 
 /// Uses an object that may be anything by now.
 fn operate(space: &Space, kind: u8) {
-    match kind % 8 {
+    match usize::from(kind) % NAMES.len() {
         0 => {
             let Ok(mutex) = space.mutex("mutex", 0_u64) else { return };
             drop(mutex.try_lock());
@@ -87,6 +87,31 @@ fn operate(space: &Space, kind: u8) {
             let _ = queue.get_timeout(NO_TIME);
             queue.len();
         }
+        7 => {
+            let Ok(dict) = space.byte_dict("dict", 1 << 12) else { return };
+            let Ok(mut guard) = dict.lock_timeout(NO_TIME) else { return };
+            let _ = guard.insert(b"key", &[7; 40]);
+            let _ = guard.get(b"key");
+            let _ = guard.entries();
+            let _ = guard.remove(b"key");
+            let _ = guard.insert(b"other", &[8; 300]);
+        }
+        8 => {
+            let Ok(list) = space.byte_list("list", 1 << 12) else { return };
+            let Ok(mut guard) = list.lock_timeout(NO_TIME) else { return };
+            let _ = guard.push(&[7; 40]);
+            let _ = guard.insert(0, &[8; 300]);
+            let _ = guard.items();
+            let _ = guard.remove(0);
+            let _ = guard.set(1, b"other");
+            guard.clear();
+        }
+        9 => {
+            let Ok(memory) = space.memory("memory", 1 << 12) else { return };
+            let _ = memory.write(5, &[7; 40]);
+            let _ = memory.load::<u64>(4);
+            memory.attached();
+        }
         _ => {
             let Ok(queue) = space.byte_queue("bytes", 5, 512) else { return };
             let _ = queue.put_timeout(b"hello", NO_TIME);
@@ -98,13 +123,24 @@ fn operate(space: &Space, kind: u8) {
     }
 }
 
-const NAMES: [&str; 8] =
-    ["mutex", "reentrant", "rwlock", "semaphore", "event", "barrier", "queue", "bytes"];
+const NAMES: [&str; 11] = [
+    "mutex",
+    "reentrant",
+    "rwlock",
+    "semaphore",
+    "event",
+    "barrier",
+    "queue",
+    "dict",
+    "list",
+    "memory",
+    "bytes",
+];
 
 fuzz_target!(|data: &[u8]| {
     let Stage { scratch, space } = stage();
     let Some((&kind, edits)) = data.split_first() else { return };
-    let name = NAMES[usize::from(kind % 8)];
+    let name = NAMES[usize::from(kind) % NAMES.len()];
     operate(space, kind);
     let path = scratch.path().join("fuzz").join(name);
     let Ok(file) = File::options().write(true).open(&path) else { return };
