@@ -11,9 +11,11 @@ pub use antiphon_place::Error as SpaceError;
 
 mod channel;
 mod queue;
+mod service;
 #[cfg(feature = "socket")]
 pub mod socket;
 mod store;
+mod topic;
 mod upgrade;
 
 pub use channel::{
@@ -22,7 +24,9 @@ pub use channel::{
 pub use queue::{
     GetError, MessageError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError,
 };
+pub use service::{CallError, ServiceError};
 pub use store::{AccessError, MemoryError, TimedAccessError, TryAccessError, UpdateError};
+pub use topic::{PublishError, ReceiveError, SubscribeError};
 pub use upgrade::UpgradeError;
 
 /// A wait that reached its deadline: what for, for how long, and who stood in the way.

@@ -33,12 +33,14 @@ pub enum Kind {
     Memory = 17,
     Dict = 18,
     List = 19,
+    Topic = 20,
+    Service = 21,
     WaitGroup = 23,
     OnceValue = 24,
 }
 
 impl Kind {
-    const ALL: [(Self, &'static str); 19] = [
+    const ALL: &[(Self, &'static str)] = &[
         (Self::Mutex, "mutex"),
         (Self::ReentrantMutex, "reentrant mutex"),
         (Self::RwLock, "rwlock"),
@@ -56,6 +58,8 @@ impl Kind {
         (Self::Memory, "memory"),
         (Self::Dict, "dict"),
         (Self::List, "list"),
+        (Self::Topic, "topic"),
+        (Self::Service, "service"),
         (Self::WaitGroup, "wait group"),
         (Self::OnceValue, "once-written value"),
     ];

@@ -22,8 +22,10 @@ mod queue;
 mod reentrant_mutex;
 mod rwlock;
 mod semaphore;
+mod service;
 mod spaces;
 mod stock;
+mod topic;
 mod wait_group;
 
 use std::panic::{self, AssertUnwindSafe};
@@ -133,6 +135,15 @@ const PROMISES: &[Promise] = promises! {
     loans {
         both: [messages_come_in_order_and_once dropping_changes_nothing it_is_bounded shutdown_is_seen_by_all],
         host: [the_dead_leave_no_block_behind a_child_gives_nothing_back]
+    }
+    topic {
+        both: [every_subscriber_gets_what_it_asked_for publishers_share_it late_ones_get_the_last
+               one_that_blocks_is_waited_for],
+        host: [dead_subscribers_block_nobody dead_publishers_publish_nothing_half]
+    }
+    service {
+        both: [each_call_gets_its_reply calls_that_are_given_up_disturb_nobody shutting_down_tells_callers],
+        host: [the_death_of_a_worker_is_told another_worker_answers_for_the_dead dead_callers_leave_their_places]
     }
     spaces {
         both: [what_differs_is_refused names_are_checked two_at_once removed_names_begin_anew],

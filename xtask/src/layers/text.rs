@@ -46,6 +46,7 @@ const PARTS: &[&str] = &[
     "gate",
     "ring",
     "spsc",
+    "words",
     "slots",
     "shelf",
     "stock",

@@ -5,7 +5,9 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use antiphon_core::comm::service::{CallSlot, RawService};
 use antiphon_core::comm::store::UNIT;
+use antiphon_core::comm::topic::{RawTopic, Seat};
 use antiphon_core::comm::{RawDict, RawList, RawRing, RawStock};
 use antiphon_core::owner::Owner;
 use antiphon_core::sync::{
@@ -16,6 +18,8 @@ use antiphon_place::{Counter, Kind, ObjectInfo, Record, SpaceInfo};
 use antiphon_sys::clock;
 
 use super::comm::memory::RawMemory;
+use super::comm::service::{MAX_CALLS, SLOTS};
+use super::comm::topic::{MAX_SUBSCRIBERS, SEATS};
 use super::entry::{BEHIND, Line};
 use crate::death::Death;
 
@@ -106,6 +110,8 @@ impl Look<'_> {
             Kind::List => self.list(),
             Kind::PriorityQueue | Kind::LifoQueue => self.stock(),
             Kind::LoanQueue => self.loans(),
+            Kind::Topic => self.topic(),
+            Kind::Service => self.service(),
             Kind::Condvar => None,
         };
         // A segment that is too short for its kind says nothing.
@@ -291,6 +297,51 @@ impl Look<'_> {
             ("shut down", Fact::Flag(ring.is_shut_down())),
         ];
         Some((Vec::new(), facts))
+    }
+
+    fn topic(&self) -> Option<State> {
+        let raw = self.object.body::<RawTopic>(0)?;
+        let (mut holders, mut missed, mut behind) = (Vec::new(), 0, 0);
+        for seat in 0..MAX_SUBSCRIBERS {
+            let seat = self.object.body::<Seat>(SEATS + seat * size_of::<Seat>())?;
+            let Some((owner, blocks, cursor, lost)) = seat.look() else { continue };
+            missed += lost;
+            let party = self.party(owner);
+            if blocks && party.alive {
+                behind = raw.published().saturating_sub(cursor).max(behind);
+            }
+            holders.push(party);
+        }
+        let [capacity, longest, ..] = self.object.params;
+        let facts = vec![
+            ("published", Fact::Count(raw.published())),
+            ("subscribers", Fact::Count(holders.len() as u64)),
+            ("behind", Fact::Count(behind)),
+            ("missed", Fact::Count(missed)),
+            ("capacity", Fact::Count(capacity)),
+            ("longest message", Fact::Count(longest)),
+        ];
+        Some((holders, facts))
+    }
+
+    fn service(&self) -> Option<State> {
+        let raw = self.object.body::<RawService>(0)?;
+        let [calls, ..] = self.object.params;
+        let (mut holders, mut answering) = (Vec::new(), 0);
+        for slot in 0..calls.min(u64::from(MAX_CALLS)) as usize {
+            let slot = self.object.body::<CallSlot>(SLOTS + slot * size_of::<CallSlot>())?;
+            let Some((owner, is_worker)) = slot.look() else { continue };
+            answering += u64::from(is_worker);
+            holders.push(self.party(owner));
+        }
+        let facts = vec![
+            ("calls", Fact::Count(holders.len() as u64)),
+            ("being answered", Fact::Count(answering)),
+            ("waiting", Fact::Count(raw.waiting().into())),
+            ("most calls", Fact::Count(calls)),
+            ("shut down", Fact::Flag(raw.is_shut_down())),
+        ];
+        Some((holders, facts))
     }
 
     /// The words per participant behind the first line, up to and with that of `slot`.

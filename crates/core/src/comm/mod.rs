@@ -8,12 +8,15 @@ pub mod loans;
 mod lock;
 pub mod order;
 pub mod ring;
+pub mod service;
 pub mod shelf;
 pub mod slots;
 pub mod spsc;
 pub mod stock;
 pub mod store;
+pub mod topic;
 mod turn;
+mod words;
 
 pub use bytes::Bytes;
 pub use dict::{Dict, RawDict};

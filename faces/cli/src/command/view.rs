@@ -162,6 +162,19 @@ impl ObjectView {
                 let shut = either("shut down", ", shut down", "");
                 format!("{} in {} blocks{shut}", state.count("items"), state.count("blocks"))
             }
+            Kind::Topic => {
+                let missed = match state.count("missed") {
+                    0 => String::new(),
+                    n => format!(", {n} missed"),
+                };
+                let (published, readers) = (state.count("published"), state.count("subscribers"));
+                format!("{published} published, {readers} subscribers{missed}")
+            }
+            Kind::Service => {
+                let shut = either("shut down", ", shut down", "");
+                let (calls, answering) = (state.count("calls"), state.count("being answered"));
+                format!("{calls} calls, {answering} being answered{shut}")
+            }
             Kind::Condvar => "-".into(),
         };
         if state.flag("awaits repair") { format!("{summary}, awaits repair") } else { summary }

@@ -15,8 +15,10 @@ mod message_queue;
 mod priority;
 mod priority_queue;
 mod queue;
+pub(super) mod service;
 mod shareable_list;
 mod stock;
+pub(super) mod topic;
 
 pub use antiphon_core::comm::ring::Shutdown;
 pub use array::{Array, Value};
@@ -32,4 +34,6 @@ pub use message_queue::MessageQueue;
 pub use priority::Priority;
 pub use priority_queue::{BytePriorityQueue, PriorityQueue};
 pub use queue::Queue;
+pub use service::{ByteService, Pending, PendingReply, Request, Service};
 pub use shareable_list::{Item, ShareableList};
+pub use topic::{ByteSubscriber, ByteTopic, MAX_SUBSCRIBERS, Policy, Subscriber, Topic};
