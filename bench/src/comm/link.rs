@@ -14,6 +14,8 @@ pub const SMALL: &str = "queue.host.64";
 pub const AWAKE: &str = "queue.host.rtt.awake";
 pub const ASLEEP: &str = "queue.host.rtt.asleep";
 pub const ASLEEP_SAME_CPU: &str = "queue.host.rtt.asleep.same-cpu";
+/// The same of pipes, beside what programs use for that.
+pub const PIPE: &str = "pipe.host.rtt.awake";
 /// Messages of 1 MiB.
 pub const LARGE: &str = "queue.host.1MiB";
 
@@ -62,11 +64,15 @@ pub fn cells() -> Vec<Cell> {
         small::<UnixStream>(200_000),
         small::<Pipe>(200_000),
         small::<IpcChannel>(150_000),
-        awake::<Plain<8>>(),
-        awake::<Bytes>(),
-        awake::<Fixed<8>>(),
+        awake::<Plain<8>>(AWAKE),
+        awake::<Bytes>(AWAKE),
+        awake::<Fixed<8>>(AWAKE),
+        awake::<ours::pipe::Pipe>(PIPE),
+        awake::<UnixStream>(PIPE),
+        awake::<IpcChannel>(PIPE),
         asleep::<Plain<8>>(ASLEEP),
         asleep::<Bytes>(ASLEEP),
+        asleep::<ours::pipe::Pipe>(ASLEEP),
         asleep::<FutexLink>(ASLEEP),
         asleep::<UnixStream>(ASLEEP),
         asleep::<Pipe>(ASLEEP),
@@ -178,8 +184,8 @@ fn speed(times: u64, bytes: usize, ns: f64) -> Figures {
     Figures::from([("Mmsg/s", times as f64 * 1e3 / ns), ("GB/s", times as f64 * bytes as f64 / ns)])
 }
 
-fn awake<L: Link>() -> Cell {
-    Cell::new(AWAKE, L::NAME, |effort| round_trips::<L>(&Scene::new(2), effort, 20_000, 0))
+fn awake<L: Link>(row: &'static str) -> Cell {
+    Cell::new(row, L::NAME, |effort| round_trips::<L>(&Scene::new(2), effort, 20_000, 0))
 }
 
 fn asleep<L: Link>(row: &'static str) -> Cell {

@@ -3,7 +3,7 @@
 use super::Bar::{AtLeast, AtMost, Stated};
 use super::{Bar, Check, Mark, OURS, number};
 use crate::comm::channel::{RTT, SHAPES, row};
-use crate::comm::link::{ASLEEP, ASLEEP_SAME_CPU, AWAKE, LARGE, SMALL};
+use crate::comm::link::{ASLEEP, ASLEEP_SAME_CPU, AWAKE, LARGE, PIPE, SMALL};
 use crate::comm::loan::{SIZES, flow_row, trip_row};
 use crate::comm::stock::{self, LIFO, PRIORITY};
 use crate::record::Book;
@@ -29,6 +29,7 @@ pub fn marks(book: &Book) -> Vec<Mark> {
         stock_threads(book),
         stock_host(book),
         loans(book),
+        host_pipe(book),
     ]
 }
 
@@ -203,5 +204,14 @@ fn loans(book: &Book) -> Mark {
         "Zero copy in host, 1 MiB and 4 KiB, every byte written and read",
         "messages/s >= iceoryx2 polling, round trip <= 0.6x of its",
         checks,
+    )
+}
+
+fn host_pipe(book: &Book) -> Mark {
+    let to = |peer| ratio(book, AtMost(0.05), PIPE, "antiphon pipe", peer, "p50 us");
+    Mark::new(
+        "Pipe in host, 8 B round trip awake",
+        "<= 1/20 of a unix stream socket's, <= 1/20 of ipc-channel's",
+        vec![to("unix stream"), to("ipc-channel")],
     )
 }

@@ -8,6 +8,7 @@ pub mod host_pairs;
 pub mod link;
 pub mod loan;
 pub mod mutex;
+pub mod pipe;
 pub mod rounds;
 pub mod rwlock;
 pub mod semaphore;

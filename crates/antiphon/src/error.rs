@@ -10,6 +10,7 @@ use crate::death::Death;
 pub use antiphon_place::Error as SpaceError;
 
 mod channel;
+pub mod pipe;
 mod queue;
 mod service;
 #[cfg(feature = "socket")]

@@ -15,6 +15,9 @@ mod spaces {}
 #[doc = include_str!("../../../docs/guide/queues.md")]
 mod queues {}
 
+#[doc = include_str!("../../../docs/guide/pipes.md")]
+mod pipes {}
+
 #[cfg(feature = "socket")]
 #[doc = include_str!("../../../docs/guide/sockets.md")]
 mod sockets {}

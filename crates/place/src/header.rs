@@ -30,6 +30,7 @@ pub enum Kind {
     PriorityQueue = 12,
     LifoQueue = 13,
     LoanQueue = 15,
+    Pipe = 16,
     Memory = 17,
     Dict = 18,
     List = 19,
@@ -62,6 +63,7 @@ impl Kind {
         (Self::Service, "service"),
         (Self::WaitGroup, "wait group"),
         (Self::OnceValue, "once-written value"),
+        (Self::Pipe, "pipe"),
     ];
 
     /// The kind with that number.

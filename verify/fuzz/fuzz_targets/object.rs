@@ -112,6 +112,13 @@ fn operate(space: &Space, kind: u8) {
             let _ = memory.load::<u64>(4);
             memory.attached();
         }
+        10 => {
+            let Ok((a, b)) = space.pipe("pipe", 512) else { return };
+            let _ = a.try_send(b"hello");
+            let _ = (b.poll(), b.try_recv());
+            let _ = b.try_send(&[7; 100]);
+            let _ = (a.len(), a.try_recv());
+        }
         _ => {
             let Ok(queue) = space.byte_queue("bytes", 5, 512) else { return };
             let _ = queue.put_timeout(b"hello", NO_TIME);
@@ -123,7 +130,7 @@ fn operate(space: &Space, kind: u8) {
     }
 }
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "mutex",
     "reentrant",
     "rwlock",
@@ -134,6 +141,7 @@ const NAMES: [&str; 11] = [
     "dict",
     "list",
     "memory",
+    "pipe",
     "bytes",
 ];
 

@@ -18,6 +18,7 @@ mod memory;
 mod mutex;
 mod once_and_latch;
 mod once_value;
+mod pipe;
 mod queue;
 mod reentrant_mutex;
 mod rwlock;
@@ -144,6 +145,11 @@ const PROMISES: &[Promise] = promises! {
     service {
         both: [each_call_gets_its_reply calls_that_are_given_up_disturb_nobody shutting_down_tells_callers],
         host: [the_death_of_a_worker_is_told another_worker_answers_for_the_dead dead_callers_leave_their_places]
+    }
+    pipe {
+        both: [messages_of_any_length_go_both_ways it_is_bounded_and_timeouts_take_nothing the_last_to_close_ends_it
+               a_close_ends_the_waits_of_the_other_end one_way_is_one_way handles_travel],
+        host: [a_death_ends_it a_death_of_one_of_two_ends_nothing an_end_travels_to_a_child]
     }
     spaces {
         both: [what_differs_is_refused names_are_checked two_at_once removed_names_begin_anew],

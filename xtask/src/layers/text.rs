@@ -67,6 +67,7 @@ const PARTS: &[&str] = &[
     "priority",
     "rest",
     "since",
+    "side",
 ];
 /// Files that any folder may have.
 const COMMON: &[&str] = &["mod", "main"];

@@ -24,7 +24,7 @@ pub(super) trait Openable: Sized {
 
 /// What travels.
 #[derive(Serialize, Deserialize)]
-struct Handle {
+pub(super) struct Handle {
     space: String,
     name: String,
     params: [u64; 4],
@@ -33,7 +33,7 @@ struct Handle {
 }
 
 impl Handle {
-    fn of(entry: &Entry) -> std::io::Result<Self> {
+    pub(super) fn of(entry: &Entry) -> std::io::Result<Self> {
         let files = match (entry.space.registration.descriptor(), entry.object.file()) {
             (Some(control), Some(object)) => {
                 // A description of its own: who inherits ours keeps our byte locked, and us alive beyond our death.
@@ -50,7 +50,7 @@ impl Handle {
         })
     }
 
-    fn open<O: Openable>(self) -> Result<O, Error> {
+    pub(super) fn open<O: Openable>(self) -> Result<O, Error> {
         let received =
             |source| Error::System { doing: "receive", path: (&self.name).into(), source };
         let (space, object) = match self.files {

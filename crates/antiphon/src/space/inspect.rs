@@ -5,10 +5,11 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use antiphon_core::comm::pipe::{self, End};
 use antiphon_core::comm::service::{CallSlot, RawService};
 use antiphon_core::comm::store::UNIT;
 use antiphon_core::comm::topic::{RawTopic, Seat};
-use antiphon_core::comm::{RawDict, RawList, RawRing, RawStock};
+use antiphon_core::comm::{RawDict, RawList, RawPipe, RawRing, RawStock};
 use antiphon_core::owner::Owner;
 use antiphon_core::sync::{
     RawBarrier, RawEvent, RawLatch, RawMutex, RawOnce, RawReentrantMutex, RawRwLock, RawSemaphore,
@@ -19,6 +20,7 @@ use antiphon_sys::clock;
 
 use super::comm::memory::RawMemory;
 use super::comm::service::{MAX_CALLS, SLOTS};
+use super::comm::side::BOOKS;
 use super::comm::topic::{MAX_SUBSCRIBERS, SEATS};
 use super::entry::{BEHIND, Line};
 use crate::death::Death;
@@ -112,6 +114,7 @@ impl Look<'_> {
             Kind::LoanQueue => self.loans(),
             Kind::Topic => self.topic(),
             Kind::Service => self.service(),
+            Kind::Pipe => self.pipe(),
             Kind::Condvar => None,
         };
         // A segment that is too short for its kind says nothing.
@@ -237,6 +240,37 @@ impl Look<'_> {
             ("bytes", Fact::Count(line.raw.len())),
             ("most bytes", Fact::Count(self.object.params[0])),
             ("attached", Fact::Count(holders.len() as u64)),
+        ];
+        Some((holders, facts))
+    }
+
+    /// Who has an end, and what is to be received at each.
+    fn pipe(&self) -> Option<State> {
+        let raw = self.object.body::<RawPipe>(0)?;
+        let [bytes, two_way, ..] = self.object.params;
+        let mut holders = Vec::new();
+        let mut open = [0; 2];
+        for (info, _) in &self.space.participants {
+            // An owner's low 10 bits are its slot.
+            let slot = (info.owner.get() & 1023) as usize;
+            let books = self.object.body::<[AtomicU64; 2]>(BOOKS + slot * 16)?;
+            for (book, open) in books.iter().zip(&mut open) {
+                if let Some((owner, count)) = pipe::held(book.load(Relaxed))
+                    && owner == info.owner
+                {
+                    *open += count;
+                    holders.push(Party { count, ..self.party(owner) });
+                }
+            }
+        }
+        let facts = vec![
+            ("messages to the first end", Fact::Count(raw.ring(End::First).len().into())),
+            ("messages to the second end", Fact::Count(raw.ring(End::Second).len().into())),
+            ("first end open", Fact::Count(open[0])),
+            ("second end open", Fact::Count(open[1])),
+            ("ended", Fact::Flag(raw.has_ended())),
+            ("two-way", Fact::Flag(two_way != 0)),
+            ("capacity in bytes", Fact::Count(bytes)),
         ];
         Some((holders, facts))
     }

@@ -3,7 +3,7 @@
 pub mod barrier;
 pub mod condvar;
 pub mod event;
-mod field;
+pub(crate) mod field;
 mod gate;
 pub mod latch;
 pub mod mutex;

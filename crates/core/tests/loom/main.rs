@@ -16,6 +16,7 @@ mod list;
 mod loans;
 mod mutex;
 mod once;
+mod pipe;
 mod reentrant_mutex;
 mod ring;
 mod rwlock;

@@ -175,6 +175,11 @@ impl ObjectView {
                 let (calls, answering) = (state.count("calls"), state.count("being answered"));
                 format!("{calls} calls, {answering} being answered{shut}")
             }
+            Kind::Pipe => {
+                let messages = state.count("messages to the first end")
+                    + state.count("messages to the second end");
+                format!("{messages} messages{}", either("ended", ", ended", ""))
+            }
             Kind::Condvar => "-".into(),
         };
         if state.flag("awaits repair") { format!("{summary}, awaits repair") } else { summary }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::byte_queue::ByteQueue;
+use super::side::depart;
 use crate::error::{
     GetError, MessageError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError,
 };
@@ -86,7 +87,7 @@ impl<T: Serialize + DeserializeOwned> MessageQueue<T> {
     /// [`MessageError::Encode`], or the queue's reason.
     #[track_caller]
     pub fn put(&self, item: &T) -> Put<PutError<()>> {
-        self.bytes.put(&encode(item)?).map_err(MessageError::Queue)
+        depart().done(self.bytes.put(&encode(item)?).map_err(MessageError::Queue))
     }
 
     /// Puts a value if there is room.
@@ -94,7 +95,7 @@ impl<T: Serialize + DeserializeOwned> MessageQueue<T> {
     /// # Errors
     /// As [`put`](Self::put).
     pub fn try_put(&self, item: &T) -> Put<TryPutError<()>> {
-        self.bytes.try_put(&encode(item)?).map_err(MessageError::Queue)
+        depart().done(self.bytes.try_put(&encode(item)?).map_err(MessageError::Queue))
     }
 
     /// Puts a value, waiting for room no longer than `timeout`.
@@ -103,7 +104,7 @@ impl<T: Serialize + DeserializeOwned> MessageQueue<T> {
     /// As [`put`](Self::put).
     #[track_caller]
     pub fn put_timeout(&self, item: &T, timeout: Duration) -> Put<TimedPutError<()>> {
-        self.bytes.put_timeout(&encode(item)?, timeout).map_err(MessageError::Queue)
+        depart().done(self.bytes.put_timeout(&encode(item)?, timeout).map_err(MessageError::Queue))
     }
 
     /// Puts a value, waiting for room no longer than until `deadline`.
@@ -112,7 +113,8 @@ impl<T: Serialize + DeserializeOwned> MessageQueue<T> {
     /// As [`put`](Self::put).
     #[track_caller]
     pub fn put_deadline(&self, item: &T, deadline: Instant) -> Put<TimedPutError<()>> {
-        self.bytes.put_deadline(&encode(item)?, deadline).map_err(MessageError::Queue)
+        depart()
+            .done(self.bytes.put_deadline(&encode(item)?, deadline).map_err(MessageError::Queue))
     }
 
     /// Puts all `items` in their order, as [`ByteQueue::put_many`].
@@ -203,11 +205,11 @@ impl<T> MessageQueue<T> {
     }
 }
 
-fn encode<T: Serialize, E>(item: &T) -> Result<Vec<u8>, MessageError<E>> {
+pub(super) fn encode<T: Serialize, E>(item: &T) -> Result<Vec<u8>, MessageError<E>> {
     rmp_serde::to_vec_named(item).map_err(|why| MessageError::Encode(why.to_string()))
 }
 
-fn decode<T: DeserializeOwned, E>(bytes: Vec<u8>) -> Result<T, MessageError<E>> {
+pub(super) fn decode<T: DeserializeOwned, E>(bytes: Vec<u8>) -> Result<T, MessageError<E>> {
     rmp_serde::from_slice(&bytes)
         .map_err(|why| MessageError::Decode { why: why.to_string(), bytes })
 }

@@ -8,6 +8,7 @@ mod latch;
 mod mutex;
 mod once;
 mod open;
+mod pipe;
 mod queue;
 mod reentrant_mutex;
 mod rwlock;
@@ -44,6 +45,7 @@ pub(crate) fn all() -> Vec<Box<dyn Scene>> {
         Box::new(queue::Scene { name: "priority queue", which: Which::Priority, batch: 1 }),
         Box::new(queue::Scene { name: "priority q, batches", which: Which::Priority, batch: 16 }),
         Box::new(queue::Scene { name: "loan queue", which: Which::Loans, batch: 1 }),
+        Box::new(pipe::Scene),
         Box::new(open::Scene),
     ]
 }

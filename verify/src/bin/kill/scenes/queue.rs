@@ -338,7 +338,7 @@ impl Scene {
 }
 
 /// Every maker's number is used up.
-fn idle(post: &Post<'_>) {
+pub(super) fn idle(post: &Post<'_>) {
     post.ledger.exhausted.store(1, SeqCst);
     while !post.stopping() {
         std::thread::sleep(Duration::from_micros(100));

@@ -6,6 +6,7 @@ mod event;
 mod latch;
 pub(super) mod mutex;
 mod once;
+mod pipe;
 pub(super) mod queue;
 mod reentrant_mutex;
 pub(super) mod rwlock;
@@ -28,6 +29,7 @@ pub(super) fn all(ward: &Ward) -> Vec<Act> {
         latch::acts(ward),
         queue::acts(ward),
         store::acts(ward),
+        pipe::acts(ward),
     ]
     .into_iter()
     .flatten()
