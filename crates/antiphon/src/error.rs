@@ -36,7 +36,7 @@ pub use upgrade::UpgradeError;
 pub struct Timeout {
     /// What was waited for, for example `mutex "counter"`.
     pub what: String,
-    /// How long.
+    /// How long, since the call found that it had to wait.
     pub waited: Duration,
     /// Who held it at the end, if it is something that is held.
     pub holder: Option<Holder>,
@@ -189,26 +189,6 @@ macro_rules! lock_error {
         }
     };
 }
-impl<G> TimedLockError<G> {
-    /// The error of the same operation without a deadline.
-    pub(crate) fn untimed(self) -> LockError<G> {
-        match self {
-            Self::WouldDeadlock | Self::TimedOut(_) => LockError::WouldDeadlock,
-            Self::Poisoned(guard) => LockError::Poisoned(guard),
-            Self::OwnerDied(guard, death) => LockError::OwnerDied(guard, death),
-        }
-    }
-
-    /// The error of the same operation without waiting.
-    pub(crate) fn unwaited(self) -> TryLockError<G> {
-        match self {
-            Self::WouldDeadlock | Self::TimedOut(_) => TryLockError::WouldBlock,
-            Self::Poisoned(guard) => TryLockError::Poisoned(guard),
-            Self::OwnerDied(guard, death) => TryLockError::OwnerDied(guard, death),
-        }
-    }
-}
-
 lock_error!(LockError { WouldDeadlock } {});
 lock_error!(TryLockError { WouldBlock } {});
 lock_error!(TimedLockError { WouldDeadlock } { TimedOut });
@@ -239,3 +219,19 @@ pub enum BarrierError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[error("{WOULD_DEADLOCK}")]
 pub struct WouldDeadlock;
+
+/// Why `try_call_once` did nothing: it is being run, perhaps by the caller itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error("it is being run and not done yet")]
+pub struct BeingRun;
+
+/// Why `call_once_timeout` and `call_once_deadline` did nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum TimedOnceError {
+    /// The deadline passed, and another was still running it.
+    #[error("{0}")]
+    TimedOut(Timeout),
+    /// Called from within the function.
+    #[error("{WOULD_DEADLOCK}")]
+    WouldDeadlock,
+}

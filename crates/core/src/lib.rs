@@ -13,6 +13,7 @@
 pub mod attempt;
 pub mod bell;
 pub mod comm;
+pub mod lookout;
 #[cfg(any(loom, shuttle))]
 pub mod model;
 pub mod owner;

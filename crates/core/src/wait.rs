@@ -75,6 +75,13 @@ pub trait Wait {
         self.spin(turn)
     }
 
+    /// The same before sleeping until so many parties have come. When there are more of them than processors, one that lingers
+    /// must make room for the others.
+    fn gather(&self, parties: u32, turn: u32) -> bool {
+        let _ = parties;
+        self.linger(turn)
+    }
+
     /// One half of a pair of fences between two parties that each write and then look for what the other has written: of a
     /// light one and a heavy one, or two heavy ones, at least one party sees the other's write. This is the half of those who
     /// do so all the time.

@@ -5,6 +5,7 @@ use std::sync::atomic::{
     AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
 
+use antiphon_core::lookout::Lookout;
 use antiphon_core::owner::Owner;
 use antiphon_core::pad::Padded;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -96,6 +97,22 @@ impl ControlFixed {
     }
 }
 
+/// How those who sleep take turns at looking for the dead.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct Looks {
+    /// When somebody last looked, in monotonic nanoseconds.
+    pub(crate) last: AtomicU64,
+    /// Who does.
+    pub(crate) lookout: Lookout<3>,
+}
+
+const _: () = {
+    assert!(size_of::<Looks>() == 24);
+    assert!(offset_of!(Looks, last) == 0);
+    assert!(offset_of!(Looks, lookout) == 8);
+};
+
 /// The live part of a control segment, followed by its participants.
 #[derive(Debug)]
 #[repr(C)]
@@ -103,8 +120,8 @@ pub struct Control {
     fixed: [u8; 128],
     /// Deaths confirmed so far: every sleeper watches it.
     epoch: Padded<AtomicU32>,
-    /// When somebody last looked for the dead, in monotonic nanoseconds.
-    looked: Padded<AtomicU64>,
+    /// How the sleepers take turns at looking for the dead.
+    looks: Padded<Looks>,
     /// Where the search for a free slot begins.
     next: Padded<AtomicU32>,
     sites: Sites,
@@ -113,7 +130,7 @@ pub struct Control {
 const _: () = {
     assert!(size_of::<Control>() == 98944);
     assert!(offset_of!(Control, epoch) == 128);
-    assert!(offset_of!(Control, looked) == 256);
+    assert!(offset_of!(Control, looks) == 256);
     assert!(offset_of!(Control, next) == 384);
     assert!(offset_of!(Control, sites) == 512);
 };
@@ -204,7 +221,7 @@ pub(crate) fn owner(index: u32, generation: u32) -> Owner {
 }
 
 /// An id that no slot ever has: whoever carries it counts as gone.
-pub(crate) fn orphan() -> Owner {
+pub(crate) const fn orphan() -> Owner {
     Owner::new(INDEX_MASK | 1 << INDEX_BITS).expect("not zero")
 }
 
@@ -225,8 +242,8 @@ impl Control {
         &self.epoch
     }
 
-    pub(crate) fn looked(&self) -> &AtomicU64 {
-        &self.looked
+    pub(crate) fn looks(&self) -> &Looks {
+        &self.looks
     }
 
     pub(crate) fn next(&self) -> &AtomicU32 {

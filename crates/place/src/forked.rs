@@ -109,6 +109,8 @@ impl Registration {
 
     /// In the child: nothing that the parent holds is ours.
     fn be_born(&self) {
+        // The threads that sleep are the parent's.
+        self.delegate.clear();
         let me = self.unborn.me.swap(orphan().get(), Relaxed);
         let inherited = self.file.swap(self.unborn.file.swap(-1, Relaxed), Relaxed);
         self.me.store(me, Relaxed);

@@ -14,6 +14,7 @@ use std::sync::atomic::{
     AtomicI32, AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
 };
 
+use antiphon_core::lookout::Lookout;
 use antiphon_core::owner::Owner;
 use antiphon_core::wait::ALL;
 use antiphon_sys::fork::still;
@@ -46,6 +47,7 @@ pub struct Registration {
     pub(crate) file: AtomicI32,
     pub(crate) unborn: Unborn,
     sites: SiteCache,
+    pub(crate) delegate: Lookout<1>,
 }
 
 // SAFETY: the pointer leads into the storage, and what is there is made of atomics.
@@ -76,6 +78,7 @@ impl Registration {
             file: AtomicI32::new(file),
             unborn: Unborn::none(),
             sites: SiteCache::new(),
+            delegate: Lookout::new(),
         }
     }
 
@@ -145,7 +148,10 @@ impl Registration {
         self.me.store(owner(slot, generation).get(), Relaxed);
     }
 
-    /// This participant.
+    /// What a forked child is for which there was no free slot, or no descriptor: nobody, who can own nothing.
+    pub const NOBODY: Owner = orphan();
+
+    /// This participant, or [`NOBODY`](Self::NOBODY).
     #[inline]
     pub fn me(&self) -> Owner {
         // SAFETY: whatever is stored there came from `Owner::get`.
@@ -155,7 +161,7 @@ impl Registration {
     /// Whether this process takes part. A forked child does not when there was no free slot, or no descriptor, for it.
     #[inline]
     pub fn takes_part(&self) -> bool {
-        self.me() != orphan()
+        self.me() != Self::NOBODY
     }
 
     /// Do processes share this space, or only threads?
@@ -234,7 +240,7 @@ impl Registration {
 
     /// Looks for the dead among all participants, unless somebody has within the last `age` nanoseconds.
     pub fn look(&self, now: u64, age: u64) {
-        let looked = self.control().looked();
+        let looked = &self.control().looks().last;
         let last = looked.load(Relaxed);
         // A clock behind `last` means that the segment lies: look.
         if last <= now && now - last < age {
@@ -243,6 +249,21 @@ impl Registration {
         if looked.compare_exchange(last, now, Relaxed, Relaxed).is_ok() {
             self.look_now();
         }
+    }
+
+    /// When somebody last looked for the dead, in monotonic nanoseconds.
+    pub fn looked(&self) -> u64 {
+        self.control().looks().last.load(Relaxed)
+    }
+
+    /// The seats of those participants that look for the dead while they sleep.
+    pub fn lookout(&self) -> &Lookout<3> {
+        &self.control().looks().lookout
+    }
+
+    /// The seat of the thread that sits there for this process.
+    pub fn delegate(&self) -> &Lookout<1> {
+        &self.delegate
     }
 
     /// Looks for the dead among all participants.

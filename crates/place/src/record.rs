@@ -103,7 +103,13 @@ impl Record {
 
     /// Since when the current holder holds it at least, in monotonic nanoseconds; `None` when nobody had to wait for it.
     pub fn since(&self) -> Option<u64> {
-        (self.since_token.load(Relaxed) == self.token()).then(|| self.since.load(Relaxed))
+        self.since_of(self.token())
+    }
+
+    /// The same of the holder with this token, for as long as nobody waits for a later one. No holder has the token 0.
+    pub fn since_of(&self, token: u64) -> Option<u64> {
+        let known = token != 0 && self.since_token.load(Relaxed) == token;
+        known.then(|| self.since.load(Relaxed))
     }
 }
 

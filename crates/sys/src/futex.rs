@@ -77,20 +77,19 @@ impl Waiter {
     }
 }
 
-/// Sleeps while `a` holds `expected_a` *and* `b` holds `expected_b`, both shared. A kernel without `futex_waitv` sleeps on
-/// `a` alone: the caller asks [`has_waitv`] and then passes a deadline near enough to look at `b` itself.
-pub fn wait_either(
-    a: &AtomicU32,
-    expected_a: u32,
-    b: &AtomicU32,
-    expected_b: u32,
-    deadline: Option<Deadline>,
-) -> Wake {
-    if !has_waitv() {
-        return wait(a, expected_a, deadline, Visibility::Shared);
+/// A word to sleep on, and what it must hold.
+pub type Sleep<'a> = (&'a AtomicU32, u32);
+
+/// Sleeps while each of these words, all shared, holds what stands beside it; at most 3. `Ok` tells which one was woken, and the last of
+/// them if several were. Who passes more than one has asked [`has_waitv`].
+pub fn wait_any(sleeps: &[Sleep<'_>], deadline: Option<Deadline>) -> Result<usize, Wake> {
+    let mut waiters = [const { Waiter { expected: 0, address: 0, flags: 0, reserved: 0 } }; 3];
+    let waiters = &mut waiters[..sleeps.len()];
+    for (waiter, (word, expected)) in waiters.iter_mut().zip(sleeps) {
+        *waiter = Waiter::new(word, *expected);
     }
-    let waiters = [Waiter::new(a, expected_a), Waiter::new(b, expected_b)];
-    reason(waitv(&waiters, deadline))
+    let result = waitv(waiters, deadline);
+    usize::try_from(result).map_err(|_| reason(result))
 }
 
 /// Wakes at most `count` sleepers of `word` and says how many it woke. A pointer, since the word may be gone: waking a
@@ -223,24 +222,28 @@ mod tests {
     }
 
     #[test]
-    fn either_word_wakes() {
+    fn any_word_wakes() {
         if !has_waitv() {
             return;
         }
-        let words = [AtomicU32::new(7), AtomicU32::new(8)];
-        assert_eq!(wait_either(&words[0], 6, &words[1], 8, watchdog()), Wake::Woken);
-        assert_eq!(wait_either(&words[0], 7, &words[1], 9, watchdog()), Wake::Woken);
-        for word in &words {
+        let words = [AtomicU32::new(7), AtomicU32::new(8), AtomicU32::new(9)];
+        let sleep = |expected: [u32; 3], deadline| {
+            let sleeps: [Sleep<'_>; 3] = std::array::from_fn(|i| (&words[i], expected[i]));
+            wait_any(&sleeps, deadline)
+        };
+        assert_eq!(sleep([6, 8, 9], watchdog()), Err(Wake::Woken));
+        assert_eq!(sleep([7, 8, 8], watchdog()), Err(Wake::Woken));
+        for (i, word) in words.iter().enumerate() {
             thread::scope(|scope| {
-                let sleeper = scope.spawn(|| wait_either(&words[0], 7, &words[1], 8, watchdog()));
+                let sleeper = scope.spawn(|| sleep([7, 8, 9], watchdog()));
                 while wake(word, 1, Visibility::Shared) == 0 {
                     thread::yield_now();
                 }
-                assert_eq!(sleeper.join().unwrap(), Wake::Woken);
+                assert_eq!(sleeper.join().unwrap(), Ok(i));
             });
         }
         let soon = Some(deadline_after(Duration::from_millis(5)));
-        assert_eq!(wait_either(&words[0], 7, &words[1], 8, soon), Wake::TimedOut);
+        assert_eq!(sleep([7, 8, 9], soon), Err(Wake::TimedOut));
     }
 
     #[test]

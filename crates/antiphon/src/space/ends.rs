@@ -50,7 +50,7 @@ impl Ends {
         caller: &'static Location<'static>,
         deadline: Option<Deadline>,
     ) -> Noted<'_> {
-        self.entry.noted(self.entry.site(caller), deadline, None)
+        self.entry.noted(caller, deadline, None)
     }
 
     pub(super) fn shut_down(&self, how: Shutdown) {

@@ -103,7 +103,7 @@ impl Space {
 impl Entry {
     #[inline]
     pub(super) fn wait(&self) -> SpaceWait<'_> {
-        SpaceWait(&self.space.registration)
+        SpaceWait::new(&self.space.registration)
     }
 
     /// The body at `offset` as a `T`.
@@ -154,17 +154,27 @@ impl Entry {
     #[inline]
     pub(super) fn noted<'a>(
         &'a self,
-        site: SiteId,
+        caller: &'static Location<'static>,
         deadline: Option<Deadline>,
         record: Option<&'a Record>,
     ) -> Noted<'a> {
-        Noted { entry: self, site, deadline, record, began: Cell::new(0), line: RefCell::new(None) }
+        Noted {
+            entry: self,
+            caller,
+            deadline,
+            record,
+            called: Cell::new(0),
+            began: Cell::new(0),
+            line: RefCell::new(None),
+        }
     }
 
-    /// Notes that somebody, whom others have waited for, has held the object since then.
-    #[cold]
-    pub(super) fn note_held(&self, since: u64) {
-        self.object.header().statistics.held(clock::now().saturating_sub(since));
+    /// Notes for how long the holder with this fencing token, who lets go just now, has held the object, if anybody waited
+    /// for it. To be called when the word says that somebody may sleep.
+    pub(super) fn note_held(&self, record: &Record, token: u64) {
+        if let Some(since) = record.since_of(token) {
+            self.object.header().statistics.held(clock::now().saturating_sub(since));
+        }
     }
 
     /// The error of a wait that reached its deadline.
@@ -248,12 +258,15 @@ impl Entry {
     }
 }
 
-/// See [`Entry::noted`]. Clocks and tables are touched when it comes to a sleep, and not before.
+/// See [`Entry::noted`]. Tables are touched when it comes to a sleep, and not before; the clock, too, unless there is a
+/// deadline: then it is read when the wait begins, before any spinning.
 pub(super) struct Noted<'a> {
     entry: &'a Entry,
-    site: SiteId,
+    caller: &'static Location<'static>,
     deadline: Option<Deadline>,
     record: Option<&'a Record>,
+    /// When the caller found that it must wait, if there is a deadline; 0 if it has not had to.
+    called: Cell<u64>,
     /// When the first sleep began; 0 if there was none.
     began: Cell<u64>,
     line: RefCell<Option<Waiting<'a>>>,
@@ -264,11 +277,18 @@ impl Noted<'_> {
         &self.entry.space.registration
     }
 
-    /// How long the caller has been asleep, with pauses.
-    pub(super) fn waited(&self) -> Duration {
-        match self.began.get() {
+    /// How long the caller has waited, from the first spin.
+    fn waited(&self) -> Duration {
+        match self.called.get() {
             0 => Duration::ZERO,
-            began => since(began),
+            called => since(called),
+        }
+    }
+
+    #[cold]
+    fn note_called(&self) {
+        if self.deadline.is_some() && self.called.get() == 0 {
+            self.called.set(clock::now());
         }
     }
 
@@ -282,10 +302,19 @@ impl Noted<'_> {
     }
 
     #[cold]
+    fn end(&self) {
+        let slept = since(self.began.get()).as_nanos() as u64;
+        self.entry.object.header().statistics.waited(slept);
+    }
+
+    #[cold]
     fn begin(&self) {
         let (header, registration) = (self.entry.object.header(), &self.entry.space.registration);
         let now = clock::now();
         self.began.set(now);
+        if self.called.get() == 0 {
+            self.called.set(now);
+        }
         header.statistics.count(Counter::Contended);
         if let Some(record) = self.record {
             record.note_since(now);
@@ -293,7 +322,7 @@ impl Noted<'_> {
         let info = WaiterInfo {
             owner: registration.me(),
             thread: thread::token(),
-            site: self.site,
+            site: self.entry.site(self.caller),
             since: now,
             until: self.deadline.map(|d| d.0),
         };
@@ -333,12 +362,25 @@ impl Wait for Noted<'_> {
 
     #[inline]
     fn spin(&self, turn: u32) -> bool {
+        if turn == 0 {
+            self.note_called();
+        }
         self.entry.wait().spin(turn)
     }
 
     #[inline]
     fn linger(&self, turn: u32) -> bool {
+        if turn == 0 {
+            self.note_called();
+        }
         self.entry.wait().linger(turn)
+    }
+
+    fn gather(&self, parties: u32, turn: u32) -> bool {
+        if turn == 0 {
+            self.note_called();
+        }
+        self.entry.wait().gather(parties, turn)
     }
 }
 
@@ -346,8 +388,7 @@ impl Drop for Noted<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.began.get() != 0 {
-            let waited = self.waited().as_nanos() as u64;
-            self.entry.object.header().statistics.waited(waited);
+            self.end();
         }
     }
 }

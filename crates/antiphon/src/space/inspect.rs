@@ -124,7 +124,12 @@ impl Look<'_> {
     fn mutex(&self) -> Option<State> {
         let line = self.object.body::<Line<RawMutex>>(0)?;
         let holders = self.owner(line.raw.owner(), &line.record, 1);
-        Some((holders, lock_facts(&line.record, line.raw.is_inconsistent())))
+        let mut facts = lock_facts(&line.record, line.raw.is_inconsistent());
+        if self.object.params[0] != 0 {
+            // Without a record nobody counts.
+            facts.remove(0);
+        }
+        Some((holders, facts))
     }
 
     fn reentrant_mutex(&self) -> Option<State> {

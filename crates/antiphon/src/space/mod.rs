@@ -45,6 +45,7 @@ mod inner;
 pub(crate) mod inspect;
 mod plain;
 mod sync;
+mod turn;
 mod wait;
 mod watch;
 

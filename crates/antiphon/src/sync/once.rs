@@ -2,12 +2,16 @@
 
 use std::fmt;
 use std::mem;
+use std::time::{Duration, Instant};
 
 use antiphon_core::sync::{RawOnce, Turn};
+use antiphon_core::wait::{Deadline, WaitError};
+use antiphon_sys::clock;
 use antiphon_sys::threads::Threads;
 
+use super::since::Since;
 use crate::death::Death;
-use crate::error::WouldDeadlock;
+use crate::error::{BeingRun, Holder, TimedOnceError, WouldDeadlock};
 
 /// A function that is run to its end once, by one of all who want it run.
 ///
@@ -74,16 +78,105 @@ impl Once {
 
     #[cold]
     fn call(&self, f: impl FnOnce(Option<&Death>)) -> Result<(), WouldDeadlock> {
-        match self.raw.begin(&Threads, None) {
-            Ok(Turn::Done) => Ok(()),
-            Ok(Turn::Yours(_)) => {
-                let unfinished = GiveUp(&self.raw);
-                f(None);
-                mem::forget(unfinished);
-                self.raw.finish(&Threads);
+        self.take(self.raw.begin(&Threads, None).map_err(|_| WouldDeadlock)?, f);
+        Ok(())
+    }
+
+    /// The same, unless another thread runs it now.
+    ///
+    /// # Errors
+    /// [`BeingRun`], also when called from within `f`.
+    ///
+    /// ```
+    /// let once = antiphon::sync::Once::new();
+    /// let mut inner = Ok(());
+    /// once.try_call_once(|_| inner = once.try_call_once(|_| ()))?;
+    /// assert!(inner.is_err());
+    /// assert!(once.try_call_once(|_| unreachable!("it is done")).is_ok());
+    /// # Ok::<(), antiphon::error::BeingRun>(())
+    /// ```
+    #[inline]
+    pub fn try_call_once(&self, f: impl FnOnce(Option<&Death>)) -> Result<(), BeingRun> {
+        self.take(self.raw.try_begin(&Threads).ok_or(BeingRun)?, f);
+        Ok(())
+    }
+
+    /// The same, waiting no longer than `timeout` while another thread runs it. How long `f` itself takes is its own business.
+    ///
+    /// # Errors
+    /// [`TimedOnceError::TimedOut`], which says who runs it; [`TimedOnceError::WouldDeadlock`] when called from within `f`.
+    ///
+    /// ```
+    /// use antiphon::error::TimedOnceError;
+    /// use std::time::Duration;
+    ///
+    /// let once = antiphon::sync::Once::new();
+    /// once.call_once(|_| {
+    ///     std::thread::scope(|s| {
+    ///         s.spawn(|| {
+    ///             let late = once.call_once_timeout(Duration::from_millis(10), |_| ());
+    ///             assert!(matches!(late, Err(TimedOnceError::TimedOut(_))));
+    ///         });
+    ///     });
+    /// })?;
+    /// # Ok::<(), antiphon::error::WouldDeadlock>(())
+    /// ```
+    pub fn call_once_timeout(
+        &self,
+        timeout: Duration,
+        f: impl FnOnce(Option<&Death>),
+    ) -> Result<(), TimedOnceError> {
+        self.call_until(clock::deadline_after(timeout), f)
+    }
+
+    /// The same, until `deadline`.
+    ///
+    /// # Errors
+    /// As [`call_once_timeout`](Self::call_once_timeout).
+    ///
+    /// ```
+    /// let once = antiphon::sync::Once::new();
+    /// once.call_once_deadline(std::time::Instant::now(), |_| ())?; // nobody else is at it
+    /// assert!(once.is_completed());
+    /// # Ok::<(), antiphon::error::TimedOnceError>(())
+    /// ```
+    pub fn call_once_deadline(
+        &self,
+        deadline: Instant,
+        f: impl FnOnce(Option<&Death>),
+    ) -> Result<(), TimedOnceError> {
+        self.call_until(clock::deadline_at(deadline), f)
+    }
+
+    fn call_until(
+        &self,
+        deadline: Deadline,
+        f: impl FnOnce(Option<&Death>),
+    ) -> Result<(), TimedOnceError> {
+        if self.raw.is_done() {
+            return Ok(());
+        }
+        let since = Since::now();
+        match self.raw.begin(&Threads, Some(deadline)) {
+            Ok(turn) => {
+                self.take(turn, f);
                 Ok(())
             }
-            Err(_) => Err(WouldDeadlock),
+            Err(WaitError::WouldDeadlock) => Err(TimedOnceError::WouldDeadlock),
+            Err(WaitError::TimedOut | WaitError::Interrupted) => {
+                let holder = self.raw.owner().map(|owner| Holder::thread(owner.get()));
+                Err(TimedOnceError::TimedOut(since.timeout("a once").held_by(holder)))
+            }
+        }
+    }
+
+    /// Runs `f` if it is the caller's turn.
+    fn take(&self, turn: Turn, f: impl FnOnce(Option<&Death>)) {
+        if let Turn::Yours(_) = turn {
+            let unfinished = GiveUp(&self.raw);
+            f(None);
+            mem::forget(unfinished);
+            self.raw.finish(&Threads);
         }
     }
 

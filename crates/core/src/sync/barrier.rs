@@ -254,7 +254,7 @@ impl RawBarrier {
         w: &W,
         deadline: Option<Deadline>,
     ) -> Result<(), BarrierError> {
-        self.linger(arrived, w);
+        self.linger(arrived, size, w);
         let mut checked = None;
         loop {
             // Before anything is read, or a death in between would go unseen.
@@ -325,9 +325,11 @@ impl RawBarrier {
     }
 
     /// Spins while others may still come; whether it pays is the scope's business.
-    fn linger<W: Wait>(&self, arrived: u64, w: &W) {
+    fn linger<W: Wait>(&self, arrived: u64, size: u32, w: &W) {
         let mut turn = 0;
-        while matches!(fate(arrived, self.word.load(Relaxed)), Fate::Waiting) && w.linger(turn) {
+        while matches!(fate(arrived, self.word.load(Relaxed)), Fate::Waiting)
+            && w.gather(size, turn)
+        {
             turn += 1;
         }
     }

@@ -61,8 +61,14 @@ impl RawMutex {
     /// Takes the mutex if it is free and consistent: the whole uncontended path.
     #[inline]
     pub fn lock_free<W: Wait>(&self, w: &W) -> bool {
+        self.lock_free_as(w.me())
+    }
+
+    /// [`lock_free`](Self::lock_free) for a caller that has its identity at hand.
+    #[inline]
+    pub fn lock_free_as(&self, me: Owner) -> bool {
         // Acquire pairs with the Release in `release`.
-        self.lock_free_in(w, Acquire)
+        self.word.compare_exchange(0, me.get(), Acquire, Relaxed).is_ok()
     }
 
     /// [`lock_free`](Self::lock_free) with the ordering that the caller's protocol needs, at least `Acquire`.
@@ -164,11 +170,18 @@ impl RawMutex {
         }
     }
 
-    /// [`unlock`](Self::unlock) without its wake: whether somebody may sleep is returned.
+    /// [`unlock`](Self::unlock) without its wake. True: somebody may sleep, and the caller owes
+    /// [`wake_one`](Self::wake_one).
     #[inline]
-    pub(crate) fn release(&self, residue: u32) -> bool {
+    #[must_use]
+    pub fn release(&self, residue: u32) -> bool {
         // Release publishes the critical section to the next `lock`.
         self.word.swap(residue, Release) & WAITERS != 0
+    }
+
+    /// Wakes a sleeper after a [`release`](Self::release) that said so, for a caller whose object outlives the release.
+    pub fn wake_one<W: Wait>(&self, w: &W) {
+        wake_one(w, self.word());
     }
 
     /// The word, for a wake.
@@ -202,6 +215,12 @@ impl RawMutex {
     #[inline]
     pub fn owner(&self) -> Option<Owner> {
         Owner::of_word(self.word.load(Relaxed))
+    }
+
+    /// Whether somebody may sleep for it. Stale as soon as it is returned, but once true, true until the next release.
+    #[inline]
+    pub fn is_contended(&self) -> bool {
+        self.word.load(Relaxed) & WAITERS != 0
     }
 
     /// Whether the value awaits repair. Stale as soon as it is returned unless the caller holds the mutex.

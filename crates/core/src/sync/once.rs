@@ -62,7 +62,13 @@ impl RawOnce {
         if self.is_done() { Ok(Turn::Done) } else { self.begin_contended(w, deadline) }
     }
 
-    /// Repeatedly: done; nobody at it, or somebody who is gone: take over; announce a sleeper; sleep.
+    /// [`begin`](Self::begin) without waiting. `None`: somebody is at it, perhaps the caller.
+    #[inline]
+    pub fn try_begin<W: Wait>(&self, w: &W) -> Option<Turn> {
+        if self.is_done() { Some(Turn::Done) } else { self.look(w).ok() }
+    }
+
+    /// Repeatedly: look; announce a sleeper; sleep.
     #[cold]
     fn begin_contended<W: Wait>(
         &self,
@@ -72,21 +78,12 @@ impl RawOnce {
         loop {
             // Before the verdict on the owner, or a death in between would go unseen.
             let epoch = w.epoch();
-            // Acquire pairs with the Release in `end`.
-            let s = self.word.load(Acquire);
-            if s == DONE {
-                return Ok(Turn::Done);
-            }
-            let owner = Owner::of_word(s);
-            if owner.is_some_and(|owner| w.is_self(owner)) {
+            let s = match self.look(w) {
+                Ok(turn) => return Ok(turn),
+                Err(s) => s,
+            };
+            if Owner::of_word(s).is_some_and(|owner| w.is_self(owner)) {
                 return Err(WaitError::WouldDeadlock);
-            }
-            if owner.is_none_or(|owner| w.is_gone(owner)) {
-                let next = w.me().get() | (s & WAITERS);
-                if self.word.compare_exchange(s, next, Acquire, Relaxed).is_ok() {
-                    return Ok(Turn::Yours(owner));
-                }
-                continue;
             }
             if s & WAITERS == 0
                 && self.word.compare_exchange(s, s | WAITERS, Relaxed, Relaxed).is_err()
@@ -130,6 +127,26 @@ impl RawOnce {
         }
     }
 
+    /// Done, or nobody at it, or somebody who is gone: then takes over. An error: this state, somebody is at it.
+    #[cold]
+    fn look<W: Wait>(&self, w: &W) -> Result<Turn, u32> {
+        loop {
+            // Acquire pairs with the Release in `end`.
+            let s = self.word.load(Acquire);
+            if s == DONE {
+                return Ok(Turn::Done);
+            }
+            let owner = Owner::of_word(s);
+            if !owner.is_none_or(|owner| w.is_gone(owner)) {
+                return Err(s);
+            }
+            let next = w.me().get() | (s & WAITERS);
+            if self.word.compare_exchange(s, next, Acquire, Relaxed).is_ok() {
+                return Ok(Turn::Yours(owner));
+            }
+        }
+    }
+
     /// It is done. The caller must have got its turn from [`begin`](Self::begin).
     pub fn finish<W: Wait>(&self, w: &W) {
         self.end(DONE, w);
@@ -146,6 +163,12 @@ impl RawOnce {
         if self.word.swap(state, Release) & WAITERS != 0 {
             w.wake(word, ALL);
         }
+    }
+
+    /// Whether somebody may sleep until it is done. Stale as soon as it is returned, but once true, true until then.
+    pub fn is_contended(&self) -> bool {
+        let s = self.word.load(Relaxed);
+        s != DONE && s & WAITERS != 0
     }
 
     /// Who is at it. Stale as soon as it is returned.

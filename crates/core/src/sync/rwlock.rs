@@ -89,24 +89,30 @@ impl RawRwLock {
         w: &W,
         deadline: Option<Deadline>,
     ) -> Result<Claim, WaitError> {
-        let mine = word_of(readers, w);
-        enter(mine, w);
-        if self.writer.load(SeqCst) == 0 {
+        if self.read_free(readers, w) {
             Ok(Claim::Clean)
         } else {
-            self.read_contended(mine, w, deadline)
+            self.read_contended(readers, w, deadline)
         }
+    }
+
+    /// Starts reading, if nobody writes and the value is consistent: the whole uncontended path. False: the caller is counted as a
+    /// reader all the same, and must go on with [`read_contended`](Self::read_contended) or
+    /// [`unlock_read`](Self::unlock_read).
+    #[inline]
+    #[must_use]
+    pub fn read_free<W: Wait>(&self, readers: &[AtomicU64], w: &W) -> bool {
+        enter(word_of(readers, w), w);
+        self.writer.load(SeqCst) == 0
     }
 
     /// Starts reading without waiting. `None`: somebody writes, or waits to.
     #[inline]
     pub fn try_read<W: Wait>(&self, readers: &[AtomicU64], w: &W) -> Option<Claim> {
-        let mine = word_of(readers, w);
-        enter(mine, w);
-        if self.writer.load(SeqCst) == 0 {
+        if self.read_free(readers, w) {
             Some(Claim::Clean)
         } else {
-            self.try_read_contended(mine, w)
+            self.try_read_contended(word_of(readers, w), w)
         }
     }
 
@@ -125,16 +131,17 @@ impl RawRwLock {
         }
     }
 
-    /// The rest of [`read`](Self::read), entered with the caller's word counted.
+    /// The rest of [`read`](Self::read), after a [`read_free`](Self::read_free) that was false.
     ///
     /// Repeatedly: read if nobody writes; bury a writer that is gone; else back out, announce a sleeper, sleep, enter.
     #[cold]
-    fn read_contended<W: Wait>(
+    pub fn read_contended<W: Wait>(
         &self,
-        mine: &AtomicU64,
+        readers: &[AtomicU64],
         w: &W,
         deadline: Option<Deadline>,
     ) -> Result<Claim, WaitError> {
+        let mine = word_of(readers, w);
         let mut claim = None;
         let mut spun = false;
         loop {
@@ -478,6 +485,12 @@ impl RawRwLock {
     /// Whether the value awaits repair. Stale as soon as it is returned unless the caller holds the lock.
     pub fn is_inconsistent(&self) -> bool {
         self.writer.is_inconsistent()
+    }
+
+    /// Whether somebody may sleep for the writer to go. Stale as soon as it is returned, but once true, true until it goes.
+    #[inline]
+    pub fn is_contended(&self) -> bool {
+        self.writer.is_contended()
     }
 
     /// Who writes, or waits for readers to leave. Stale as soon as it is returned.

@@ -179,8 +179,8 @@ impl RawSemaphore {
     /// Gives `n` permits back, or sends them when the caller holds fewer, and wakes at most `n` of those who want one and all
     /// who want several. On error, when more than `bound` would be available, nothing has changed.
     ///
-    /// # Panics
-    /// As [`acquire`](Self::acquire).
+    /// More than [`MAX_AT_ONCE`](Self::MAX_AT_ONCE) that the caller holds are given in several operations: others may come in
+    /// between, and a death leaves what was not yet given to be recovered.
     #[inline]
     pub fn release<W: Wait>(
         &self,
@@ -189,34 +189,47 @@ impl RawSemaphore {
         held: &[AtomicU64],
         w: &W,
     ) -> Result<(), Overflow> {
-        if n == 0 {
-            return Ok(());
+        let mut left = n;
+        while left > 0 {
+            left -= self.release_some(left, bound, held, w)?;
         }
+        Ok(())
+    }
+
+    /// One step of a release: all `n`, or as many as one operation can say. Returns how many.
+    #[inline]
+    fn release_some<W: Wait>(
+        &self,
+        n: u64,
+        bound: u64,
+        held: &[AtomicU64],
+        w: &W,
+    ) -> Result<u64, Overflow> {
         let mut s = self.word.load(Acquire);
-        loop {
+        let given = loop {
             let avail = available(s);
             if n > bound.min(Self::MAX_SIGNAL).saturating_sub(avail) {
                 return Err(Overflow);
             }
-            let next = if is_signal(s) {
-                s + SIGNAL_AVAIL.of(n)
+            let (given, next) = if is_signal(s) {
+                (n, s + SIGNAL_AVAIL.of(n))
             } else {
                 self.give_tracked(s, n, held, w)?
             };
             // Release publishes what came before to those who take the permits. Acquire, here and in all that follows: who
             // records an operation knows the books that it depends on.
             match self.word.compare_exchange(s, next & !WAITERS, AcqRel, Acquire) {
-                Ok(_) => break,
+                Ok(_) => break given,
                 Err(now) => s = now,
             }
-        }
+        };
         if s & WAITERS != 0 {
-            self.open(n, w);
+            self.open(given, w);
         }
-        Ok(())
+        Ok(given)
     }
 
-    /// The word after the caller has given `n` back, or the signal that it becomes.
+    /// How many of `n` the caller gives back in one operation, and the word after it, or the signal that it becomes.
     #[inline]
     fn give_tracked<W: Wait>(
         &self,
@@ -224,19 +237,19 @@ impl RawSemaphore {
         n: u64,
         held: &[AtomicU64],
         w: &W,
-    ) -> Result<u64, Overflow> {
+    ) -> Result<(u64, u64), Overflow> {
         self.settle(s, held);
         let (index, generation) = place_of(w.me());
         let h = held[index].load(Acquire);
         if HELD_GENERATION.get(h) != generation || HELD.get(h) < n {
-            return Ok(SIGNAL | SIGNAL_AVAIL.of(available(s) + n));
+            return Ok((n, SIGNAL | SIGNAL_AVAIL.of(available(s) + n)));
         }
-        assert!(n <= Self::MAX_AT_ONCE, "at most 255 permits at once");
+        let n = n.min(Self::MAX_AT_ONCE);
         // Cannot happen unless a peer wrote nonsense: what is held was available once.
         if n > Self::MAX.saturating_sub(available(s)) {
             return Err(Overflow);
         }
-        Ok(record(s, h, GIVE, index, n, available(s) + n))
+        Ok((n, record(s, h, GIVE, index, n, available(s) + n)))
     }
 
     /// Takes `n` permits if they are there, and leaves `others` in the word.

@@ -14,6 +14,7 @@ mod event;
 mod latch;
 mod list;
 mod loans;
+mod lookout;
 mod mutex;
 mod once;
 mod pipe;

@@ -92,6 +92,46 @@ fn doing_it_within_itself_is_an_error() {
     });
 }
 
+#[test]
+fn who_tries_does_it_once_or_finds_another_at_it() {
+    check_to(3, "once, tried", 100, || {
+        let kernel = Kernel::new();
+        let lazy = Lazy::new();
+        let tries = |lazy: &Lazy, w| match lazy.once.try_begin(&w) {
+            None => 0,
+            Some(Turn::Done) => {
+                assert_eq!(lazy.value.get(), 1);
+                0
+            }
+            Some(Turn::Yours(_)) => {
+                lazy.value.bump();
+                lazy.once.finish(&w);
+                1
+            }
+        };
+        let other = {
+            let (lazy, w) = (lazy.clone(), kernel.thread(2));
+            thread::spawn(move || tries(&lazy, w))
+        };
+        let mine = tries(&lazy, kernel.thread(1));
+        assert_eq!((mine + other.join().unwrap(), lazy.value.get()), (1, 1));
+    });
+}
+
+#[test]
+fn who_tries_replaces_the_dead() {
+    check_deaths("once, death and a try", 5, |step| {
+        let kernel = Kernel::mortal();
+        let lazy = Lazy::new();
+        let (w, other) = (kernel.participant(0), kernel.participant(1));
+        let lived = kernel.victim(w.me(), step, || lazy.get(&w)).is_some();
+        // Nobody who lives is at it.
+        let turn = lazy.once.try_begin(&other).expect("no death hinders a try");
+        assert!(!lived || turn == Turn::Done);
+        !lived
+    });
+}
+
 /// The victim begins, and dies at `step`; so many others wait, and one of them does it instead.
 fn replaces(step: u32, others: u32) -> bool {
     let kernel = Kernel::mortal();

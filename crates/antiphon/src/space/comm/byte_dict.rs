@@ -409,9 +409,7 @@ impl Drop for ByteDictGuard<'_> {
             // A forked child: the lock is its parent's.
             return;
         }
-        if let Some(since) = line.record.since() {
-            self.of.entry.note_held(since);
-        }
+        self.of.entry.note_held(&line.record, line.record.token());
         line.record.end();
         if self.corrupt.get() {
             Dict::abandon(&line.raw, &wait);

@@ -36,7 +36,7 @@ impl Door<'_> {
         if self.entry.is_mine(self.mutex.owner(), self.record) {
             return Err(TimedAccessError::WouldDeadlock);
         }
-        let noted = self.entry.noted(site, deadline, Some(self.record));
+        let noted = self.entry.noted(caller, deadline, Some(self.record));
         match self.mutex.lock_contended(&noted, deadline) {
             Ok(claim) => {
                 let claim = self.entered(claim, caller);

@@ -188,7 +188,7 @@ impl LoanQueue {
 
     #[inline]
     fn noted(&self, caller: &'static Location<'static>, deadline: Option<Deadline>) -> Noted<'_> {
-        self.entry.noted(self.entry.site(caller), deadline, None)
+        self.entry.noted(caller, deadline, None)
     }
 
     /// Borrows room for a message of `len` bytes, waiting for it as long as it takes. What is in the loan is what happened to be there.

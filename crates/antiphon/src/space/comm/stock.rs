@@ -120,7 +120,7 @@ impl Stock {
         caller: &'static Location<'static>,
         deadline: Option<Deadline>,
     ) -> Noted<'_> {
-        self.entry.noted(self.entry.site(caller), deadline, None)
+        self.entry.noted(caller, deadline, None)
     }
 
     #[inline]

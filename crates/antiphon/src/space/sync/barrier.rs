@@ -17,6 +17,7 @@ use crate::error::BarrierError;
 use crate::space::Space;
 use crate::space::entry::{BEHIND, Entry, Line, Noted, param, spec};
 use crate::space::handle::{Openable, handle};
+use crate::sync::BarrierWaitResult;
 
 /// A place where a number of parties wait for each other, again and again.
 ///
@@ -48,7 +49,9 @@ impl Space {
     /// let phase = space.barrier("phase", 2)?;
     /// std::thread::scope(|s| {
     ///     let other = s.spawn(|| phase.wait().unwrap());
-    ///     assert_eq!(phase.wait().unwrap() + other.join().unwrap(), 1); // 0 and 1
+    ///     let (mine, its) = (phase.wait().unwrap(), other.join().unwrap());
+    ///     assert_eq!(mine.index() + its.index(), 1); // 0 and 1
+    ///     assert!(mine.is_leader() != its.is_leader());
     /// });
     /// # Ok::<(), antiphon::error::SpaceError>(())
     /// ```
@@ -100,12 +103,12 @@ impl Barrier {
         unsafe { self.words.as_ref() }
     }
 
-    /// Arrives and waits for the others. Returns how many had arrived before: 0 to parties - 1, each once a phase.
+    /// Arrives and waits for the others. What is returned says how many had arrived before, and who was the last.
     ///
     /// # Errors
     /// [`BarrierError::Broken`].
     #[track_caller]
-    pub fn wait(&self) -> Result<u32, BarrierError> {
+    pub fn wait(&self) -> Result<BarrierWaitResult, BarrierError> {
         self.arrive(Location::caller(), || None, || {})
     }
 
@@ -114,7 +117,7 @@ impl Barrier {
     /// # Errors
     /// [`BarrierError::Broken`].
     #[track_caller]
-    pub fn wait_with(&self, action: impl FnOnce()) -> Result<u32, BarrierError> {
+    pub fn wait_with(&self, action: impl FnOnce()) -> Result<BarrierWaitResult, BarrierError> {
         self.arrive(Location::caller(), || None, action)
     }
 
@@ -123,7 +126,7 @@ impl Barrier {
     /// # Errors
     /// [`BarrierError`].
     #[track_caller]
-    pub fn wait_timeout(&self, timeout: Duration) -> Result<u32, BarrierError> {
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<BarrierWaitResult, BarrierError> {
         self.arrive(Location::caller(), || Some(clock::deadline_after(timeout)), || {})
     }
 
@@ -132,7 +135,7 @@ impl Barrier {
     /// # Errors
     /// [`BarrierError`].
     #[track_caller]
-    pub fn wait_deadline(&self, deadline: Instant) -> Result<u32, BarrierError> {
+    pub fn wait_deadline(&self, deadline: Instant) -> Result<BarrierWaitResult, BarrierError> {
         self.arrive(Location::caller(), || Some(clock::deadline_at(deadline)), || {})
     }
 
@@ -141,11 +144,11 @@ impl Barrier {
         caller: &'static Location<'static>,
         deadline: impl FnOnce() -> Option<Deadline>,
         action: impl FnOnce(),
-    ) -> Result<u32, BarrierError> {
+    ) -> Result<BarrierWaitResult, BarrierError> {
         let deadline = deadline();
-        let noted = Together(self.entry.noted(self.entry.site(caller), deadline, None));
+        let noted = Together(self.entry.noted(caller, deadline, None));
         match self.raw().arrive(self.parties, self.words(), &noted, deadline) {
-            Ok(Arrival::Passed(index)) => Ok(index),
+            Ok(Arrival::Passed(index)) => Ok(BarrierWaitResult::new(index, self.parties)),
             Ok(Arrival::Last(token)) => {
                 let index = token.index();
                 let mut duty = Duty { barrier: self, token: Some(token) };
@@ -153,7 +156,7 @@ impl Barrier {
                 if let Some(token) = duty.token.take() {
                     self.raw().finish(token, &noted).map_err(|_| BarrierError::Broken)?;
                 }
-                Ok(index)
+                Ok(BarrierWaitResult::new(index, self.parties))
             }
             Err(RawError::TimedOut) => {
                 Err(BarrierError::TimedOut(self.entry.timeout(&noted.0, None)))
@@ -236,6 +239,10 @@ impl Wait for Together<'_> {
 
     fn linger(&self, turn: u32) -> bool {
         self.0.linger(turn)
+    }
+
+    fn gather(&self, parties: u32, turn: u32) -> bool {
+        self.0.gather(parties, turn)
     }
 }
 

@@ -148,16 +148,50 @@ impl Condvar {
     #[track_caller]
     pub fn wait_while_timeout<'a, T>(
         &self,
-        mut guard: MutexGuard<'a, T>,
+        guard: MutexGuard<'a, T>,
         timeout: Duration,
+        condition: impl FnMut(&mut T) -> bool,
+    ) -> TimedWaited<'a, T> {
+        self.wait_while_until(guard, Location::caller(), clock::deadline_after(timeout), condition)
+    }
+
+    /// As [`wait_while_timeout`](Self::wait_while_timeout), until `deadline`.
+    ///
+    /// # Errors
+    /// Those of [`Mutex::lock`].
+    ///
+    /// ```
+    /// let space = antiphon::Space::open("threads:doc")?;
+    /// let level = space.mutex("level-until", 0u32)?;
+    /// let risen = space.condvar("risen-until")?;
+    /// let soon = std::time::Instant::now() + std::time::Duration::from_millis(5);
+    /// let (guard, met) =
+    ///     risen.wait_while_deadline(level.lock().unwrap(), soon, |level| *level == 0).unwrap();
+    /// assert!(!met && *guard == 0);
+    /// # Ok::<(), antiphon::error::SpaceError>(())
+    /// ```
+    #[track_caller]
+    pub fn wait_while_deadline<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        deadline: Instant,
+        condition: impl FnMut(&mut T) -> bool,
+    ) -> TimedWaited<'a, T> {
+        self.wait_while_until(guard, Location::caller(), clock::deadline_at(deadline), condition)
+    }
+
+    fn wait_while_until<'a, T>(
+        &self,
+        mut guard: MutexGuard<'a, T>,
+        caller: &'static Location<'static>,
+        deadline: Deadline,
         mut condition: impl FnMut(&mut T) -> bool,
     ) -> TimedWaited<'a, T> {
-        let deadline = clock::deadline_after(timeout);
         loop {
             if !condition(&mut guard) {
                 return Ok((guard, true));
             }
-            let (locked, notified) = self.sleep(guard, Location::caller(), Some(deadline));
+            let (locked, notified) = self.sleep(guard, caller, Some(deadline));
             guard = locked?;
             if !notified {
                 let met = !condition(&mut guard);
@@ -174,7 +208,7 @@ impl Condvar {
         deadline: Option<Deadline>,
     ) -> (Waited<'a, T>, bool) {
         let mutex: &'a Mutex<T> = guard.mutex();
-        let noted = self.entry.noted(self.entry.site(caller), deadline, None);
+        let noted = self.entry.noted(caller, deadline, None);
         let ticket = self.raw().prepare(&noted);
         drop(guard);
         let wake = self.raw().wait(ticket, &noted, deadline);

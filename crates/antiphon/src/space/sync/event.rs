@@ -125,7 +125,7 @@ impl Event {
             return Ok(());
         }
         let deadline = deadline();
-        let noted = self.entry.noted(self.entry.site(caller), deadline, None);
+        let noted = self.entry.noted(caller, deadline, None);
         self.raw().wait(&noted, deadline).map_err(|_| self.entry.timeout(&noted, None))
     }
 

@@ -134,7 +134,7 @@ impl Latch {
         caller: &'static Location<'static>,
         deadline: Option<Deadline>,
     ) -> Result<(), Timeout> {
-        let noted = self.entry.noted(self.entry.site(caller), deadline, None);
+        let noted = self.entry.noted(caller, deadline, None);
         self.raw().wait(&noted, deadline).map_err(|_| self.entry.timeout(&noted, None))
     }
 

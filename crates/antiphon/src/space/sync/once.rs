@@ -3,15 +3,17 @@
 use std::fmt;
 use std::panic::Location;
 use std::ptr::NonNull;
+use std::time::{Duration, Instant};
 
 use antiphon_core::owner::Owner;
 use antiphon_core::sync::RawOnce;
 use antiphon_core::sync::once::Turn;
-use antiphon_core::wait::Wait;
+use antiphon_core::wait::{Deadline, Wait, WaitError};
 use antiphon_place::{Error, Kind, Spec};
+use antiphon_sys::clock;
 
 use crate::death::Death;
-use crate::error::WouldDeadlock;
+use crate::error::{BeingRun, TimedOnceError, WouldDeadlock};
 use crate::space::Space;
 use crate::space::entry::{Entry, Line, NO_PARAMS, spec};
 use crate::space::handle::{Openable, handle};
@@ -83,31 +85,113 @@ impl Once {
     /// [`WouldDeadlock`] when called from within `f`.
     #[track_caller]
     pub fn call_once(&self, f: impl FnOnce(Option<&Death>)) -> Result<(), WouldDeadlock> {
-        let Line { record, raw } = self.line();
-        if raw.is_done() {
+        if self.is_completed() {
             return Ok(());
         }
-        let site = self.entry.site(Location::caller());
-        let noted = self.entry.noted(site, None, Some(record));
+        self.call(Location::caller(), None, f).map_err(|_| WouldDeadlock)
+    }
+
+    /// The same, unless another one runs it now; one that is gone is no hindrance.
+    ///
+    /// # Errors
+    /// [`BeingRun`], also when called from within `f`.
+    ///
+    /// ```
+    /// let space = antiphon::Space::open("threads:doc")?;
+    /// let setup = space.once("setup-tried")?;
+    /// let mut runs = 0;
+    /// setup.try_call_once(|_| runs += 1)?;
+    /// setup.try_call_once(|_| runs += 1)?;
+    /// assert_eq!(runs, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn try_call_once(&self, f: impl FnOnce(Option<&Death>)) -> Result<(), BeingRun> {
+        let turn = self.line().raw.try_begin(&self.entry.wait()).ok_or(BeingRun)?;
+        self.take(turn, Location::caller(), f);
+        Ok(())
+    }
+
+    /// The same, waiting no longer than `timeout` while another one runs it. How long `f` itself takes is its own business.
+    ///
+    /// # Errors
+    /// [`TimedOnceError::TimedOut`], which says who runs it; [`TimedOnceError::WouldDeadlock`] when called from within `f`.
+    ///
+    /// ```
+    /// use antiphon::error::TimedOnceError;
+    /// use std::time::Duration;
+    ///
+    /// let space = antiphon::Space::open("threads:doc")?;
+    /// let setup = space.once("setup-in-time")?;
+    /// setup.call_once(|_| {
+    ///     std::thread::scope(|s| {
+    ///         s.spawn(|| {
+    ///             let late = setup.call_once_timeout(Duration::from_millis(10), |_| ());
+    ///             assert!(matches!(late, Err(TimedOnceError::TimedOut(_))));
+    ///         });
+    ///     });
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn call_once_timeout(
+        &self,
+        timeout: Duration,
+        f: impl FnOnce(Option<&Death>),
+    ) -> Result<(), TimedOnceError> {
+        self.call(Location::caller(), Some(clock::deadline_after(timeout)), f)
+    }
+
+    /// The same, until `deadline`.
+    ///
+    /// # Errors
+    /// As [`call_once_timeout`](Self::call_once_timeout).
+    #[track_caller]
+    pub fn call_once_deadline(
+        &self,
+        deadline: Instant,
+        f: impl FnOnce(Option<&Death>),
+    ) -> Result<(), TimedOnceError> {
+        self.call(Location::caller(), Some(clock::deadline_at(deadline)), f)
+    }
+
+    fn call(
+        &self,
+        caller: &'static Location<'static>,
+        deadline: Option<Deadline>,
+        f: impl FnOnce(Option<&Death>),
+    ) -> Result<(), TimedOnceError> {
+        let Line { record, raw } = self.line();
+        let noted = self.entry.noted(caller, deadline, Some(record));
         if self.entry.is_mine(raw.owner(), record) {
-            return Err(WouldDeadlock);
+            return Err(TimedOnceError::WouldDeadlock);
         }
-        match raw.begin(&noted, None) {
-            Ok(Turn::Done) => Ok(()),
-            Ok(Turn::Yours(gone)) => {
-                let death = gone.map(|gone| self.entry.bury(gone, Some(record), None));
-                self.entry.begin(record, site);
-                let unfinished = GiveUp { once: self, owner: noted.me() };
-                f(death.as_deref());
-                // A child that `f` has forked comes by here too, but it is its parent's turn.
-                if unfinished.is_ours() {
-                    std::mem::forget(unfinished);
-                    record.end();
-                    raw.finish(&noted);
-                }
+        match raw.begin(&noted, deadline) {
+            Ok(turn) => {
+                self.take(turn, caller, f);
                 Ok(())
             }
-            Err(_) => Err(WouldDeadlock),
+            Err(WaitError::WouldDeadlock) => Err(TimedOnceError::WouldDeadlock),
+            Err(_) => {
+                let holder = raw.owner().map(|owner| (owner, record));
+                Err(TimedOnceError::TimedOut(self.entry.timeout(&noted, holder)))
+            }
+        }
+    }
+
+    /// Runs `f` if it is the caller's turn.
+    fn take(&self, turn: Turn, caller: &'static Location<'static>, f: impl FnOnce(Option<&Death>)) {
+        let Turn::Yours(gone) = turn else { return };
+        let record = &self.line().record;
+        let death = gone.map(|gone| self.entry.bury(gone, Some(record), None));
+        let token = self.entry.begin(record, self.entry.site(caller));
+        let unfinished = GiveUp { once: self, owner: self.entry.wait().me(), token };
+        f(death.as_deref());
+        // A child that `f` has forked comes by here too, but it is its parent's turn.
+        if unfinished.is_ours() {
+            unfinished.end();
+            std::mem::forget(unfinished);
+            self.line().raw.finish(&self.entry.wait());
         }
     }
 
@@ -126,18 +210,28 @@ impl Once {
 struct GiveUp<'a> {
     once: &'a Once,
     owner: Owner,
+    token: u64,
 }
 
 impl GiveUp<'_> {
     fn is_ours(&self) -> bool {
         self.once.entry.wait().is(self.owner)
     }
+
+    /// The record ends.
+    fn end(&self) {
+        let Line { record, raw } = self.once.line();
+        if raw.is_contended() {
+            self.once.entry.note_held(record, self.token);
+        }
+        record.end();
+    }
 }
 
 impl Drop for GiveUp<'_> {
     fn drop(&mut self) {
         if self.is_ours() {
-            self.once.line().record.end();
+            self.end();
             self.once.line().raw.give_up(&self.once.entry.wait());
         }
     }

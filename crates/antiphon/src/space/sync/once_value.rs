@@ -120,8 +120,7 @@ impl<T: Plain> OnceValue<T> {
                 return Ok(value);
             }
             let Line { record, raw } = self.line();
-            let site = self.entry.site(caller);
-            let noted = self.entry.noted(site, None, Some(record));
+            let noted = self.entry.noted(caller, None, Some(record));
             if self.entry.is_mine(raw.owner(), record) {
                 return Err(WouldDeadlock);
             }
@@ -129,7 +128,7 @@ impl<T: Plain> OnceValue<T> {
                 continue;
             };
             let death = gone.map(|gone| self.entry.bury(gone, Some(record), None));
-            self.entry.begin(record, site);
+            self.entry.begin(record, self.entry.site(caller));
             let unfinished = GiveUp { line: self.line(), entry: &self.entry, owner: noted.me() };
             let value = make(death.as_deref());
             // In a child that `make` has forked the turn is its parent's.
@@ -188,7 +187,7 @@ impl<T: Plain> OnceValue<T> {
         deadline: Option<Deadline>,
     ) -> Result<T, Timeout> {
         let Line { record, raw } = self.line();
-        let noted = self.entry.noted(self.entry.site(caller), deadline, None);
+        let noted = self.entry.noted(caller, deadline, None);
         let mine = self.entry.is_mine(raw.owner(), record);
         let waited = if mine { Err(WaitError::WouldDeadlock) } else { raw.wait(&noted, deadline) };
         let holder = || raw.owner().map(|owner| (owner, record));

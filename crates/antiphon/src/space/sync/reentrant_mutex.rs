@@ -1,5 +1,6 @@
 //! A mutex in a space that its holder may lock again.
 
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -12,18 +13,21 @@ use antiphon_core::owner::Owner;
 use antiphon_core::sync::mutex::INCONSISTENT;
 use antiphon_core::sync::{Claim, RawReentrantMutex};
 use antiphon_core::wait::{Deadline, Wait};
-use antiphon_place::{Cause, Counter, Error, Kind, SiteId, Spec};
+use antiphon_place::{Cause, Counter, Error, Kind, Spec};
 use antiphon_sys::{clock, thread};
 
 use super::mutex::mutex_spec;
+use super::outcome::Outcome;
 use crate::error::{LockError, TimedLockError, TryLockError};
 use crate::space::Space;
 use crate::space::entry::{BEHIND, Entry, Line};
 use crate::space::handle::{Openable, handle};
 use crate::space::plain::Plain;
 
-/// A mutex that the thread that holds it may lock again; as many guards, as many locks. Its guards share the value, so
-/// it stays as it was created: what the lock protects lies elsewhere.
+/// A mutex that the thread that holds it may lock again; as many guards, as many locks.
+///
+/// Its guards share the value, so none can have it to itself: they lead to a [`Cell`], through which all of them read and change
+/// it.
 ///
 /// What happens when a holder's process ends is as with [`Mutex`](super::Mutex).
 pub struct ReentrantMutex<T> {
@@ -56,7 +60,8 @@ impl Space {
     /// let lock = space.reentrant_mutex("tree", 0u32)?;
     /// let outer = lock.lock().unwrap();
     /// let inner = lock.lock().unwrap(); // the same thread: no deadlock
-    /// assert_eq!(*inner, 0);
+    /// inner.set(7);
+    /// assert_eq!(outer.get(), 7);
     /// # drop((outer, inner));
     /// # Ok::<(), antiphon::error::SpaceError>(())
     /// ```
@@ -75,7 +80,7 @@ impl Space {
 
 impl<T: Plain> Openable for ReentrantMutex<T> {
     fn spec(_: &Space, _: [u64; 4]) -> Result<Spec, Error> {
-        Ok(mutex_spec::<T>(Kind::ReentrantMutex))
+        Ok(mutex_spec::<T>(Kind::ReentrantMutex, 0))
     }
 
     fn attach(entry: Entry) -> Self {
@@ -105,7 +110,7 @@ impl<T> ReentrantMutex<T> {
     pub fn lock(
         &self,
     ) -> Result<ReentrantMutexGuard<'_, T>, LockError<ReentrantMutexGuard<'_, T>>> {
-        self.lock_until(Location::caller(), || None).map_err(TimedLockError::untimed)
+        self.lock_within(Location::caller(), || None).untimed(|_| self.guard())
     }
 
     /// Locks if that takes no waiting.
@@ -116,10 +121,10 @@ impl<T> ReentrantMutex<T> {
     pub fn try_lock(
         &self,
     ) -> Result<ReentrantMutexGuard<'_, T>, TryLockError<ReentrantMutexGuard<'_, T>>> {
-        let site = self.entry.site(Location::caller());
-        let raw = &self.line().raw;
-        let claim = raw.try_lock(thread::token(), &self.entry.wait());
-        self.claimed(claim.ok_or(TryLockError::WouldBlock)?, site).map_err(TimedLockError::unwaited)
+        let caller = Location::caller();
+        let claim = self.line().raw.try_lock(thread::token(), &self.entry.wait());
+        let outcome = claim.map_or(Outcome::WouldBlock, |claim| self.claimed(claim, caller));
+        outcome.unwaited(|_| self.guard())
     }
 
     /// Locks, waiting no longer than `timeout`.
@@ -131,7 +136,8 @@ impl<T> ReentrantMutex<T> {
         &self,
         timeout: Duration,
     ) -> Result<ReentrantMutexGuard<'_, T>, TimedLockError<ReentrantMutexGuard<'_, T>>> {
-        self.lock_until(Location::caller(), || Some(clock::deadline_after(timeout)))
+        self.lock_within(Location::caller(), || Some(clock::deadline_after(timeout)))
+            .timed(|_| self.guard())
     }
 
     /// Locks, waiting no longer than until `deadline`.
@@ -143,58 +149,46 @@ impl<T> ReentrantMutex<T> {
         &self,
         deadline: Instant,
     ) -> Result<ReentrantMutexGuard<'_, T>, TimedLockError<ReentrantMutexGuard<'_, T>>> {
-        self.lock_until(Location::caller(), || Some(clock::deadline_at(deadline)))
+        self.lock_within(Location::caller(), || Some(clock::deadline_at(deadline)))
+            .timed(|_| self.guard())
     }
 
-    fn lock_until(
+    fn lock_within(
         &self,
         caller: &'static Location<'static>,
         deadline: impl FnOnce() -> Option<Deadline>,
-    ) -> Result<ReentrantMutexGuard<'_, T>, TimedLockError<ReentrantMutexGuard<'_, T>>> {
-        let site = self.entry.site(caller);
+    ) -> Outcome {
         let (line, wait, thread) = (self.line(), self.entry.wait(), thread::token());
         if let Some(claim) = line.raw.try_lock(thread, &wait) {
-            return self.claimed(claim, site);
+            return self.claimed(claim, caller);
         }
         let deadline = deadline();
-        let noted = self.entry.noted(site, deadline, Some(&line.record));
+        let noted = self.entry.noted(caller, deadline, Some(&line.record));
         match line.raw.lock(thread, &noted, deadline) {
             Ok(claim) => {
-                let guard = self.claimed(claim, site);
+                let outcome = self.claimed(claim, caller);
                 noted.note_acquired();
-                guard
+                outcome
             }
             Err(_) => {
                 let holder = line.raw.mutex().owner().map(|owner| (owner, &line.record));
-                Err(TimedLockError::TimedOut(self.entry.timeout(&noted, holder)))
+                Outcome::TimedOut(Box::new(self.entry.timeout(&noted, holder)))
             }
         }
     }
 
-    fn claimed(
-        &self,
-        claim: Option<Claim>,
-        site: SiteId,
-    ) -> Result<ReentrantMutexGuard<'_, T>, TimedLockError<ReentrantMutexGuard<'_, T>>> {
+    /// Begins the record after a first claim, and says what news came with it. Once more, the record and whatever news there was
+    /// stand.
+    fn claimed(&self, claim: Option<Claim>, caller: &'static Location<'static>) -> Outcome {
+        let Some(claim) = claim else { return Outcome::Clean };
         let record = &self.line().record;
         let death = match claim {
-            // Once more: the record and whatever news there was stand.
-            None => return Ok(self.guard()),
-            Some(Claim::Clean) => {
-                self.entry.begin(record, site);
-                return Ok(self.guard());
-            }
-            Some(Claim::Inherited(Some(gone))) => Some(self.entry.bury(gone, Some(record), None)),
-            Some(Claim::Inherited(None)) => self.entry.last_death(),
+            Claim::Clean => None,
+            Claim::Inherited(Some(gone)) => Some(self.entry.bury(gone, Some(record), None)),
+            Claim::Inherited(None) => self.entry.last_death(),
         };
-        self.entry.begin(record, site);
-        let guard = self.guard();
-        Err(match death {
-            Some(death) if death.cause != Cause::Panicked => {
-                TimedLockError::OwnerDied(guard, death)
-            }
-            _ => TimedLockError::Poisoned(guard),
-        })
+        self.entry.begin(record, self.entry.site(caller));
+        Outcome::held(claim, death)
     }
 
     fn guard(&self) -> ReentrantMutexGuard<'_, T> {
@@ -249,10 +243,11 @@ impl<T> ReentrantMutexGuard<'_, T> {
 }
 
 impl<T> Deref for ReentrantMutexGuard<'_, T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        // SAFETY: the mutex is held by this thread, and its guards only share the value.
-        unsafe { self.mutex.value.as_ref() }
+    type Target = Cell<T>;
+    fn deref(&self) -> &Cell<T> {
+        // SAFETY: a cell is laid out as what it holds; the mutex is held by this thread, whose guards reach the value only
+        // through cells and, like those, cannot be shared with another thread; the value is plain.
+        unsafe { self.mutex.value.cast::<Cell<T>>().as_ref() }
     }
 }
 
@@ -269,14 +264,17 @@ impl<T> Drop for ReentrantMutexGuard<'_, T> {
         }
         let residue = if poisoned || self.needs_repair() { INCONSISTENT } else { 0 };
         if line.raw.depth() == 1 {
+            if line.raw.mutex().is_contended() {
+                self.mutex.entry.note_held(&line.record, self.token());
+            }
             line.record.end();
         }
         line.raw.unlock(&wait, residue);
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for ReentrantMutexGuard<'_, T> {
+impl<T: Copy + fmt::Debug> fmt::Debug for ReentrantMutexGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
+        self.get().fmt(f)
     }
 }

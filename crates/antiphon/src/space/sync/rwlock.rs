@@ -13,10 +13,10 @@ use antiphon_core::owner::Owner;
 use antiphon_core::sync::mutex::INCONSISTENT;
 use antiphon_core::sync::{Claim, RawRwLock};
 use antiphon_core::wait::{Deadline, Wait, WaitError};
-use antiphon_place::{Cause, Counter, Error, Kind, SiteId, Spec};
+use antiphon_place::{Cause, Counter, Error, Kind, Spec};
 use antiphon_sys::clock;
 
-use crate::death::Death;
+use super::outcome::Outcome;
 use crate::error::{LockError, TimedLockError, TryLockError, UpgradeError};
 use crate::space::Space;
 use crate::space::entry::{BEHIND, Entry, Line, NO_PARAMS, Noted, spec};
@@ -125,9 +125,14 @@ impl<T> RwLock<T> {
     /// # Errors
     /// [`LockError::WouldDeadlock`] if this thread writes; [`LockError::OwnerDied`] and [`LockError::Poisoned`] carry the
     /// guard: the value may be half changed.
+    #[inline]
     #[track_caller]
     pub fn read(&self) -> Result<Read<'_, T>, LockError<Read<'_, T>>> {
-        self.read_until(Location::caller(), || None).map_err(TimedLockError::untimed)
+        let wait = self.entry.wait();
+        if self.line().raw.read_free(self.readers(), &wait) {
+            return Ok(self.reading());
+        }
+        self.read_contended(Location::caller(), None).untimed(|_| self.reading())
     }
 
     /// Locks for reading if that takes no waiting.
@@ -135,9 +140,9 @@ impl<T> RwLock<T> {
     /// # Errors
     /// [`TryLockError`].
     pub fn try_read(&self) -> Result<Read<'_, T>, TryLockError<Read<'_, T>>> {
-        let raw = &self.line().raw;
-        let claim = raw.try_read(self.readers(), &self.entry.wait());
-        self.reading(claim.ok_or(TryLockError::WouldBlock)?).map_err(TimedLockError::unwaited)
+        let claim = self.line().raw.try_read(self.readers(), &self.entry.wait());
+        let outcome = claim.map_or(Outcome::WouldBlock, |claim| self.held(claim));
+        outcome.unwaited(|_| self.reading())
     }
 
     /// Locks for reading, waiting no longer than `timeout`.
@@ -149,7 +154,7 @@ impl<T> RwLock<T> {
         &self,
         timeout: Duration,
     ) -> Result<Read<'_, T>, TimedLockError<Read<'_, T>>> {
-        self.read_until(Location::caller(), || Some(clock::deadline_after(timeout)))
+        self.read_until(Location::caller(), || clock::deadline_after(timeout))
     }
 
     /// Locks for reading, waiting no longer than until `deadline`.
@@ -161,24 +166,36 @@ impl<T> RwLock<T> {
         &self,
         deadline: Instant,
     ) -> Result<Read<'_, T>, TimedLockError<Read<'_, T>>> {
-        self.read_until(Location::caller(), || Some(clock::deadline_at(deadline)))
+        self.read_until(Location::caller(), || clock::deadline_at(deadline))
     }
 
-    #[inline]
     fn read_until(
         &self,
         caller: &'static Location<'static>,
-        deadline: impl FnOnce() -> Option<Deadline>,
+        deadline: impl FnOnce() -> Deadline,
     ) -> Result<Read<'_, T>, TimedLockError<Read<'_, T>>> {
+        if self.line().raw.read_free(self.readers(), &self.entry.wait()) {
+            return Ok(self.reading());
+        }
+        self.read_contended(caller, Some(deadline())).timed(|_| self.reading())
+    }
+
+    /// Somebody writes, or wrote and left the value inconsistent; the caller is counted as a reader already.
+    #[cold]
+    fn read_contended(
+        &self,
+        caller: &'static Location<'static>,
+        deadline: Option<Deadline>,
+    ) -> Outcome {
         let line = self.line();
         if self.is_mine() {
-            return Err(TimedLockError::WouldDeadlock);
+            line.raw.unlock_read(self.readers(), &self.entry.wait());
+            return Outcome::WouldDeadlock;
         }
-        let deadline = deadline();
-        let noted = self.entry.noted(self.entry.site(caller), deadline, Some(&line.record));
-        match line.raw.read(self.readers(), &noted, deadline) {
-            Ok(claim) => self.reading(claim),
-            Err(error) => Err(self.refused(error, &noted)),
+        let noted = self.entry.noted(caller, deadline, Some(&line.record));
+        match line.raw.read_contended(self.readers(), &noted, deadline) {
+            Ok(claim) => self.held(claim),
+            Err(error) => self.refused(error, &noted),
         }
     }
 
@@ -189,7 +206,7 @@ impl<T> RwLock<T> {
     /// carry the guard.
     #[track_caller]
     pub fn write(&self) -> Result<Write<'_, T>, LockError<Write<'_, T>>> {
-        self.write_until(Location::caller(), || None).map_err(TimedLockError::untimed)
+        self.write_within(Location::caller(), None).untimed(|residue| self.writing(residue))
     }
 
     /// Locks for writing if that takes no waiting. Readers and writers that are gone are no hindrance.
@@ -198,9 +215,10 @@ impl<T> RwLock<T> {
     /// [`TryLockError`].
     #[track_caller]
     pub fn try_write(&self) -> Result<Write<'_, T>, TryLockError<Write<'_, T>>> {
-        let site = self.entry.site(Location::caller());
+        let caller = Location::caller();
         let claim = self.line().raw.try_write(self.readers(), &self.entry.wait());
-        self.writing(claim.ok_or(TryLockError::WouldBlock)?, site).map_err(TimedLockError::unwaited)
+        let outcome = claim.map_or(Outcome::WouldBlock, |claim| self.begun(claim, caller));
+        outcome.unwaited(|residue| self.writing(residue))
     }
 
     /// Locks for writing, waiting no longer than `timeout`.
@@ -212,7 +230,8 @@ impl<T> RwLock<T> {
         &self,
         timeout: Duration,
     ) -> Result<Write<'_, T>, TimedLockError<Write<'_, T>>> {
-        self.write_until(Location::caller(), || Some(clock::deadline_after(timeout)))
+        self.write_within(Location::caller(), Some(clock::deadline_after(timeout)))
+            .timed(|residue| self.writing(residue))
     }
 
     /// Locks for writing, waiting no longer than until `deadline`.
@@ -224,27 +243,27 @@ impl<T> RwLock<T> {
         &self,
         deadline: Instant,
     ) -> Result<Write<'_, T>, TimedLockError<Write<'_, T>>> {
-        self.write_until(Location::caller(), || Some(clock::deadline_at(deadline)))
+        self.write_within(Location::caller(), Some(clock::deadline_at(deadline)))
+            .timed(|residue| self.writing(residue))
     }
 
-    fn write_until(
+    fn write_within(
         &self,
         caller: &'static Location<'static>,
-        deadline: impl FnOnce() -> Option<Deadline>,
-    ) -> Result<Write<'_, T>, TimedLockError<Write<'_, T>>> {
+        deadline: Option<Deadline>,
+    ) -> Outcome {
         let line = self.line();
         if self.is_mine() {
-            return Err(TimedLockError::WouldDeadlock);
+            return Outcome::WouldDeadlock;
         }
-        let (site, deadline) = (self.entry.site(caller), deadline());
-        let noted = self.entry.noted(site, deadline, Some(&line.record));
+        let noted = self.entry.noted(caller, deadline, Some(&line.record));
         match line.raw.write(self.readers(), &noted, deadline) {
             Ok(claim) => {
-                let guard = self.writing(claim, site);
+                let outcome = self.begun(claim, caller);
                 noted.note_acquired();
-                guard
+                outcome
             }
-            Err(error) => Err(self.refused(error, &noted)),
+            Err(error) => self.refused(error, &noted),
         }
     }
 
@@ -254,62 +273,61 @@ impl<T> RwLock<T> {
         self.entry.is_mine(line.raw.writer(), &line.record)
     }
 
-    fn refused<G>(&self, error: WaitError, noted: &Noted<'_>) -> TimedLockError<G> {
+    fn refused(&self, error: WaitError, noted: &Noted<'_>) -> Outcome {
         if error == WaitError::WouldDeadlock {
-            return TimedLockError::WouldDeadlock;
+            return Outcome::WouldDeadlock;
         }
         let holder = self.line().raw.writer().map(|owner| (owner, &self.line().record));
-        TimedLockError::TimedOut(self.entry.timeout(noted, holder))
+        Outcome::TimedOut(Box::new(self.entry.timeout(noted, holder)))
     }
 
     /// The news that came with a claim.
-    fn news(&self, claim: Claim) -> Option<Option<Box<Death>>> {
-        match claim {
+    fn held(&self, claim: Claim) -> Outcome {
+        let death = match claim {
             Claim::Clean => None,
             Claim::Inherited(Some(gone)) => {
-                Some(Some(self.entry.bury(gone, Some(&self.line().record), None)))
+                Some(self.entry.bury(gone, Some(&self.line().record), None))
             }
-            Claim::Inherited(None) => Some(self.entry.left_by(&self.line().record)),
+            Claim::Inherited(None) => self.entry.left_by(&self.line().record),
+        };
+        Outcome::held(claim, death)
+    }
+
+    /// The same of a writer, whose record begins.
+    fn begun(&self, claim: Claim, caller: &'static Location<'static>) -> Outcome {
+        let outcome = self.held(claim);
+        self.entry.begin(&self.line().record, self.entry.site(caller));
+        outcome
+    }
+
+    /// The record of a writer ends.
+    fn end(&self, token: u64) {
+        let line = self.line();
+        if line.raw.is_contended() {
+            self.entry.note_held(&line.record, token);
         }
+        line.record.end();
     }
 
-    fn reading(&self, claim: Claim) -> Result<Read<'_, T>, TimedLockError<Read<'_, T>>> {
-        let guard =
-            RwLockReadGuard { lock: self, owner: self.entry.wait().me(), _not_send: PhantomData };
-        told(guard, self.news(claim))
+    #[inline]
+    fn reading(&self) -> Read<'_, T> {
+        RwLockReadGuard { lock: self, owner: self.entry.wait().me(), _not_send: PhantomData }
     }
 
-    fn writing(
-        &self,
-        claim: Claim,
-        site: SiteId,
-    ) -> Result<Write<'_, T>, TimedLockError<Write<'_, T>>> {
-        let news = self.news(claim);
-        let guard = RwLockWriteGuard {
+    fn writing(&self, residue: u32) -> Write<'_, T> {
+        RwLockWriteGuard {
             lock: self,
             owner: self.entry.wait().me(),
-            token: self.entry.begin(&self.line().record, site),
-            residue: if news.is_some() { INCONSISTENT } else { 0 },
+            token: self.line().record.token(),
+            residue,
             panicking: panicking(),
             _not_send: PhantomData,
-        };
-        told(guard, news)
+        }
     }
 
     /// The name it was opened by.
     pub fn name(&self) -> &str {
         self.entry.object.name()
-    }
-}
-
-/// A guard, with the news if there is any.
-fn told<G>(guard: G, news: Option<Option<Box<Death>>>) -> Result<G, TimedLockError<G>> {
-    match news {
-        None => Ok(guard),
-        Some(Some(death)) if death.cause != Cause::Panicked => {
-            Err(TimedLockError::OwnerDied(guard, death))
-        }
-        Some(_) => Err(TimedLockError::Poisoned(guard)),
     }
 }
 
@@ -349,7 +367,7 @@ impl<'a, T> RwLockReadGuard<'a, T> {
     pub fn try_upgrade(self) -> Result<Write<'a, T>, UpgradeError<Self>> {
         let (lock, caller) = (self.lock, Location::caller());
         match lock.line().raw.try_upgrade(lock.readers(), &lock.entry.wait()) {
-            Ok(claim) => Ok(self.upgraded(claim, lock.entry.site(caller))),
+            Ok(claim) => Ok(self.upgraded(claim, caller)),
             Err(WaitError::WouldDeadlock) => Err(UpgradeError::WouldDeadlock(self)),
             Err(_) => Err(UpgradeError::WouldBlock(self)),
         }
@@ -379,28 +397,26 @@ impl<'a, T> RwLockReadGuard<'a, T> {
         deadline: Option<Deadline>,
     ) -> Result<Write<'a, T>, UpgradeError<Self>> {
         let lock = self.lock;
-        let site = lock.entry.site(caller);
-        let noted = lock.entry.noted(site, deadline, None);
+        let noted = lock.entry.noted(caller, deadline, None);
         match lock.line().raw.upgrade(lock.readers(), &noted, deadline) {
-            Ok(claim) => Ok(self.upgraded(claim, site)),
+            Ok(claim) => Ok(self.upgraded(claim, caller)),
             Err(WaitError::WouldDeadlock) => Err(UpgradeError::WouldDeadlock(self)),
             Err(_) => Err(UpgradeError::TimedOut(self, Box::new(lock.entry.timeout(&noted, None)))),
         }
     }
 
-    fn upgraded(self, claim: Claim, site: SiteId) -> Write<'a, T> {
+    fn upgraded(self, claim: Claim, caller: &'static Location<'static>) -> Write<'a, T> {
         let lock = self.lock;
         // The read has become the write.
         std::mem::forget(self);
-        match lock.writing(claim, site) {
-            Ok(guard) => guard,
-            Err(error) => error.into_guard().expect("the lock is held"),
-        }
+        lock.begun(claim, caller);
+        lock.writing(if claim == Claim::Clean { 0 } else { INCONSISTENT })
     }
 }
 
 impl<T> Deref for RwLockReadGuard<'_, T> {
     type Target = T;
+    #[inline]
     fn deref(&self) -> &T {
         // SAFETY: the lock is held for reading, so nobody writes; the value is plain.
         unsafe { self.lock.value.as_ref() }
@@ -408,6 +424,7 @@ impl<T> Deref for RwLockReadGuard<'_, T> {
 }
 
 impl<T> Drop for RwLockReadGuard<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         let wait = self.lock.entry.wait();
         // In a forked child the lock is its parent's.
@@ -458,11 +475,11 @@ impl<'a, T> RwLockWriteGuard<'a, T> {
 
     /// Goes on reading, and lets other readers in; no writer comes in between.
     pub fn downgrade(self) -> RwLockReadGuard<'a, T> {
-        let (lock, owner, residue) = (self.lock, self.owner, self.residue);
+        let (lock, owner, token, residue) = (self.lock, self.owner, self.token, self.residue);
         std::mem::forget(self);
         // In a forked child the lock is its parent's.
         if lock.entry.wait().is(owner) {
-            lock.line().record.end();
+            lock.end(token);
             lock.line().raw.downgrade(lock.readers(), &lock.entry.wait(), residue);
         }
         RwLockReadGuard { lock, owner, _not_send: PhantomData }
@@ -496,7 +513,7 @@ impl<T> Drop for RwLockWriteGuard<'_, T> {
             self.residue = INCONSISTENT;
             self.lock.entry.bury(self.owner, Some(&line.record), Some(Cause::Panicked));
         }
-        line.record.end();
+        self.lock.end(self.token);
         line.raw.unlock_write(&wait, self.residue);
     }
 }

@@ -237,7 +237,7 @@ impl Semaphore {
     ) -> Result<Permit<'_>, Timeout> {
         let held = self.held();
         let deadline = deadline();
-        let noted = self.entry.noted(self.entry.site(caller), deadline, None);
+        let noted = self.entry.noted(caller, deadline, None);
         match self.raw().acquire(n, held, &noted, deadline) {
             Ok(()) => Ok(self.permit(n)),
             Err(_) => Err(self.entry.timeout(&noted, None)),
@@ -255,6 +255,9 @@ impl Semaphore {
     }
 
     /// Gives `n` permits back, or sends them if this process holds fewer: then the semaphore is a signal from now on.
+    ///
+    /// At most 255 permits are taken at once, but any number that this process holds is given back, in several steps if need
+    /// be: others may take what a step has given before the next.
     ///
     /// # Errors
     /// [`TooManyPermits`] when more than the bound would be available; nothing has changed then.

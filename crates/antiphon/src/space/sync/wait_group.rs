@@ -126,7 +126,7 @@ impl WaitGroup {
         caller: &'static Location<'static>,
         deadline: Option<Deadline>,
     ) -> Result<(), Timeout> {
-        let noted = self.entry.noted(self.entry.site(caller), deadline, None);
+        let noted = self.entry.noted(caller, deadline, None);
         let waited = self.raw().wait(self.words(), &noted, deadline);
         waited.map_err(|_| self.entry.timeout(&noted, None))
     }
