@@ -13,8 +13,9 @@ pub(crate) fn indexes_are_given_once(crew: &Crew<'_>) {
         let barrier = space.barrier("barrier", 3).unwrap();
         let given = space.mutex("given", [0_u64; 3]).unwrap();
         for _ in 0..ROUNDS {
-            let index = barrier.wait().unwrap();
-            given.lock().unwrap()[index as usize] += 1;
+            let passed = barrier.wait().unwrap();
+            assert_eq!(passed.is_leader(), passed.index() == 2);
+            given.lock().unwrap()[passed.index() as usize] += 1;
         }
         // Who leaves in good order breaks nothing.
         barrier.leave();

@@ -69,12 +69,12 @@ macro_rules! promises {
 const PROMISES: &[Promise] = promises! {
     mutex {
         both: [excludes_others relocking_is_an_error timeouts_say_who_holds_it panics_poison_until_repaired
-               tokens_only_grow],
+               tokens_only_grow it_excludes_without_a_record],
         host: [a_death_is_told_until_repaired leaving_with_it_is_told a_stopped_holder_is_alive
-               a_sleeper_gets_it_when_the_holder_dies]
+               a_sleeper_gets_it_when_the_holder_dies a_death_is_told_without_a_record]
     }
     reentrant_mutex {
-        both: [its_holder_may_lock_again],
+        both: [its_holder_may_lock_again its_guards_share_a_cell],
         host: [a_death_is_told]
     }
     rwlock {
@@ -83,7 +83,8 @@ const PROMISES: &[Promise] = promises! {
         host: [dead_readers_are_let_go dead_writers_are_told a_death_is_told_though_its_finder_died]
     }
     semaphore {
-        both: [permits_bound_who_is_inside a_bound_is_kept timeouts_take_nothing signals_are_sent_by_anybody],
+        both: [permits_bound_who_is_inside a_bound_is_kept any_number_is_given_back timeouts_take_nothing
+               signals_are_sent_by_anybody],
         host: [permits_come_back signals_do_not_come_back]
     }
     condvar {
@@ -100,7 +101,7 @@ const PROMISES: &[Promise] = promises! {
         host: [a_death_breaks_it]
     }
     once_and_latch {
-        both: [a_once_runs_once a_latch_opens],
+        both: [a_once_runs_once a_once_may_be_tried_and_timed a_latch_opens],
         host: [a_dead_runner_is_replaced]
     }
     wait_group {

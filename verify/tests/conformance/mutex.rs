@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use antiphon::Cause;
 use antiphon::error::{LockError, TimedLockError, TryLockError};
 
-use crate::crew::{A_WHILE, Crew, Job, ON_PURPOSE, die};
+use crate::crew::{A_WHILE, Crew, Job, Member, ON_PURPOSE, die};
 
 pub(crate) fn excludes_others(crew: &Crew<'_>) {
     fn add(job: Job) -> u64 {
@@ -25,6 +25,40 @@ pub(crate) fn excludes_others(crew: &Crew<'_>) {
     let members = crew.send_many(add, [3000, 4000, 5000].into_iter());
     let all: u64 = members.into_iter().map(|member| member.join()).sum();
     assert_eq!(*mutex.lock().unwrap(), [all; 2]);
+}
+
+pub(crate) fn it_excludes_without_a_record(crew: &Crew<'_>) {
+    fn add(job: Job) -> u64 {
+        let mutex = job.space().mutex_without_record("bare", 0_u64).unwrap();
+        for _ in 0..3000 {
+            *mutex.lock().unwrap() += 1;
+        }
+        0
+    }
+    let space = crew.space();
+    let mutex = space.mutex_without_record("bare", 0_u64).unwrap();
+    assert!(space.mutex("bare", 0_u64).is_err(), "its holders must agree");
+    crew.send_many(add, 0..3).into_iter().for_each(Member::finish);
+    assert_eq!(*mutex.lock().unwrap(), 9000);
+}
+
+pub(crate) fn a_death_is_told_without_a_record(crew: &Crew<'_>) {
+    fn lock_and_die(job: Job) -> u64 {
+        let mutex = job.space().mutex_without_record("bare", 0_u64).unwrap();
+        let _guard = mutex.lock().unwrap();
+        die()
+    }
+    let mutex = crew.space().mutex_without_record("bare", 0_u64).unwrap();
+    crew.send(lock_and_die, 0).bury();
+    match mutex.lock() {
+        Err(LockError::OwnerDied(mut guard, death)) => {
+            assert_eq!((death.cause, death.thread, death.held), (Cause::Died, 0, None));
+            assert_ne!(death.pid, 0);
+            guard.repair();
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(mutex.lock().is_ok());
 }
 
 pub(crate) fn relocking_is_an_error(crew: &Crew<'_>) {

@@ -1,5 +1,9 @@
 //! What a once and a latch promise.
 
+use std::time::{Duration, Instant};
+
+use antiphon::error::TimedOnceError;
+
 use crate::crew::{A_WHILE, Crew, Job, die};
 
 pub(crate) fn a_once_runs_once(crew: &Crew<'_>) {
@@ -34,6 +38,22 @@ pub(crate) fn a_latch_opens(crew: &Crew<'_>) {
     latch.wait();
     members.into_iter().for_each(|member| assert_eq!(member.join(), 1));
     assert_eq!(latch.count(), 0);
+}
+
+pub(crate) fn a_once_may_be_tried_and_timed(crew: &Crew<'_>) {
+    /// Which forms find it being run, as bits.
+    fn look(job: Job) -> u64 {
+        let once = job.space().once("held").unwrap();
+        let tried = once.try_call_once(|_| unreachable!("it is being run"));
+        let timed = once.call_once_timeout(Duration::from_millis(10), |_| ());
+        let TimedOnceError::TimedOut(timeout) = timed.unwrap_err() else { return 0 };
+        u64::from(tried.is_err())
+            | u64::from(timeout.waited >= Duration::from_millis(5)) << 1
+            | u64::from(timeout.holder.is_some_and(|holder| holder.site.is_some())) << 2
+    }
+    let once = crew.space().once("held").unwrap();
+    once.try_call_once(|_| assert_eq!(crew.send(look, 0).join(), 7)).unwrap();
+    assert!(once.call_once_deadline(Instant::now(), |_| unreachable!("it is done")).is_ok());
 }
 
 pub(crate) fn a_dead_runner_is_replaced(crew: &Crew<'_>) {

@@ -41,6 +41,18 @@ pub(crate) fn a_bound_is_kept(crew: &Crew<'_>) {
     assert_eq!(permits.available(), 2);
 }
 
+pub(crate) fn any_number_is_given_back(crew: &Crew<'_>) {
+    let permits = crew.space().semaphore("many", 700).unwrap();
+    for _ in 0..7 {
+        permits.acquire_many(100).forget();
+    }
+    assert!(permits.try_acquire().is_none());
+    permits.release(700).unwrap();
+    assert_eq!(permits.available(), 700);
+    // Given back, not sent: what is taken now still belongs to its taker.
+    assert!(permits.try_acquire_many(255).is_some());
+}
+
 pub(crate) fn timeouts_take_nothing(crew: &Crew<'_>) {
     let permits = crew.space().semaphore("permits", 1).unwrap();
     let permit = permits.try_acquire().expect("one is there");

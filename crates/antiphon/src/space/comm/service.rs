@@ -172,7 +172,7 @@ impl ByteService {
     }
 
     fn noted(&self, caller: &'static Location<'static>, patience: Patience) -> Noted<'_> {
-        self.entry.noted(self.entry.site(caller), deadline_of(patience), None)
+        self.entry.noted(caller, deadline_of(patience), None)
     }
 
     /// The same service, whose calls are given to another worker when the one that had taken them dies. What such a worker had

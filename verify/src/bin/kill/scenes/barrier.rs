@@ -48,8 +48,8 @@ impl crate::scene::Scene for Scene {
                 acting.store(0, SeqCst);
             });
             match passed {
-                Ok(index) if index < PARTIES => {}
-                Ok(index) => post.fault(Fault::Other, &format!("barrier: index {index}")),
+                Ok(passed) if passed.index() < PARTIES => {}
+                Ok(passed) => post.fault(Fault::Other, &format!("barrier: {passed:?}")),
                 Err(BarrierError::Broken) => {
                     if barrier.is_broken() {
                         post.enter(1);
@@ -74,8 +74,10 @@ impl crate::scene::Scene for Scene {
         barrier.reset();
         let passed = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..PARTIES).map(|_| scope.spawn(|| barrier.wait())).collect();
-            let mut indexes: Vec<_> =
-                threads.into_iter().map(|t| t.join().expect("no panic").ok()).collect();
+            let mut indexes: Vec<_> = threads
+                .into_iter()
+                .map(|t| t.join().expect("no panic").ok().map(|passed| passed.index()))
+                .collect();
             indexes.sort_unstable();
             indexes
         });
