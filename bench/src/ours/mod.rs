@@ -1,6 +1,5 @@
 //! antiphon in the scenes: one small adapter per group.
 
-pub mod bare;
 pub mod channel;
 pub mod gate;
 pub mod host_mutex;
