@@ -261,7 +261,7 @@ fn noted<'a>(
         Patience::Try => None,
         Patience::Until(deadline) => deadline,
     };
-    entry.noted(entry.site(caller), deadline, None)
+    entry.noted(caller, deadline, None)
 }
 
 /// A subscription to a [`ByteTopic`].
