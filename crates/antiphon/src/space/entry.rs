@@ -154,13 +154,13 @@ impl Entry {
     #[inline]
     pub(super) fn noted<'a>(
         &'a self,
-        caller: &'static Location<'static>,
+        caller: impl Into<Caller>,
         deadline: Option<Deadline>,
         record: Option<&'a Record>,
     ) -> Noted<'a> {
         Noted {
             entry: self,
-            caller,
+            caller: caller.into(),
             deadline,
             record,
             called: Cell::new(0),
@@ -258,11 +258,30 @@ impl Entry {
     }
 }
 
+/// Where a wait was called from: looked up when it comes to a sleep, or before if its number was needed anyhow.
+#[derive(Clone, Copy)]
+pub(super) enum Caller {
+    At(&'static Location<'static>),
+    Known(SiteId),
+}
+
+impl From<&'static Location<'static>> for Caller {
+    fn from(location: &'static Location<'static>) -> Self {
+        Self::At(location)
+    }
+}
+
+impl From<SiteId> for Caller {
+    fn from(site: SiteId) -> Self {
+        Self::Known(site)
+    }
+}
+
 /// See [`Entry::noted`]. Tables are touched when it comes to a sleep, and not before; the clock, too, unless there is a
 /// deadline: then it is read when the wait begins, before any spinning.
 pub(super) struct Noted<'a> {
     entry: &'a Entry,
-    caller: &'static Location<'static>,
+    caller: Caller,
     deadline: Option<Deadline>,
     record: Option<&'a Record>,
     /// When the caller found that it must wait, if there is a deadline; 0 if it has not had to.
@@ -322,7 +341,10 @@ impl Noted<'_> {
         let info = WaiterInfo {
             owner: registration.me(),
             thread: thread::token(),
-            site: self.entry.site(self.caller),
+            site: match self.caller {
+                Caller::At(location) => self.entry.site(location),
+                Caller::Known(site) => site,
+            },
             since: now,
             until: self.deadline.map(|d| d.0),
         };

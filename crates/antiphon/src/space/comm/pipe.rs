@@ -198,7 +198,7 @@ impl Connection {
 
     fn noted(&self, caller: &'static Location<'static>, deadline: Option<Deadline>) -> Noted<'_> {
         let entry = &self.side.wires.entry;
-        entry.noted(entry.site(caller), deadline, None)
+        entry.noted(caller, deadline, None)
     }
 }
 
