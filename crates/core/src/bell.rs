@@ -11,7 +11,7 @@
 
 use crate::primitive::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::primitive::{AtomicU32, constructor, fence};
-use crate::wait::{ALL, Wait, Word};
+use crate::wait::Word;
 
 const ARMED: u32 = 1;
 const RING: u32 = 2;
@@ -42,23 +42,23 @@ impl Bell {
         armed
     }
 
-    /// Rings if somebody listens. To be called after the word has changed.
+    /// Rings if somebody listens: `wake` wakes all who sleep on the bell's word. To be called after the change.
     #[inline]
-    pub fn ring<W: Wait>(&self, w: &W) {
+    pub fn ring(&self, wake: impl FnOnce(&Word)) {
         // Pairs with the fence in `arm`: the listener's look sees the change, or we see that it listens.
         fence(SeqCst);
         let s = self.0.load(Relaxed);
         if s & ARMED != 0 {
-            self.ring_armed(s, w);
+            self.ring_armed(s, wake);
         }
     }
 
     #[cold]
-    fn ring_armed<W: Wait>(&self, s: u32, w: &W) {
+    fn ring_armed(&self, s: u32, wake: impl FnOnce(&Word)) {
         // On failure another ring has come since, and whoever wakes for that arms the bell anew before it looks.
         let next = (s & !ARMED).wrapping_add(RING);
         if self.0.compare_exchange(s, next, AcqRel, Relaxed).is_ok() {
-            w.wake(&self.0, ALL);
+            wake(&self.0);
         }
     }
 

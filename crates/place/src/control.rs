@@ -5,6 +5,7 @@ use std::sync::atomic::{
     AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
 
+use antiphon_core::bell::Bell;
 use antiphon_core::lookout::Lookout;
 use antiphon_core::owner::Owner;
 use antiphon_core::pad::Padded;
@@ -113,13 +114,22 @@ const _: () = {
     assert!(offset_of!(Looks, lookout) == 8);
 };
 
+/// What concerns all who wait in the space.
+#[derive(Debug)]
+#[repr(C)]
+struct Alarm {
+    /// Deaths confirmed so far: every sleeper watches it.
+    epoch: AtomicU32,
+    /// Rung at every wake that somebody might hear of who does not sleep on the word itself.
+    bell: Bell,
+}
+
 /// The live part of a control segment, followed by its participants.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Control {
     fixed: [u8; 128],
-    /// Deaths confirmed so far: every sleeper watches it.
-    epoch: Padded<AtomicU32>,
+    alarm: Padded<Alarm>,
     /// How the sleepers take turns at looking for the dead.
     looks: Padded<Looks>,
     /// Where the search for a free slot begins.
@@ -129,7 +139,9 @@ pub struct Control {
 
 const _: () = {
     assert!(size_of::<Control>() == 98944);
-    assert!(offset_of!(Control, epoch) == 128);
+    assert!(offset_of!(Control, alarm) == 128);
+    assert!(offset_of!(Alarm, epoch) == 0);
+    assert!(offset_of!(Alarm, bell) == 4);
     assert!(offset_of!(Control, looks) == 256);
     assert!(offset_of!(Control, next) == 384);
     assert!(offset_of!(Control, sites) == 512);
@@ -239,7 +251,12 @@ impl Control {
     /// The epoch word, to sleep on.
     #[inline]
     pub(crate) fn epoch(&self) -> &AtomicU32 {
-        &self.epoch
+        &self.alarm.epoch
+    }
+
+    #[inline]
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.alarm.bell
     }
 
     pub(crate) fn looks(&self) -> &Looks {

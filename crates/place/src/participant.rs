@@ -14,6 +14,7 @@ use std::sync::atomic::{
     AtomicI32, AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
 };
 
+use antiphon_core::bell::Bell;
 use antiphon_core::lookout::Lookout;
 use antiphon_core::owner::Owner;
 use antiphon_core::wait::ALL;
@@ -236,6 +237,12 @@ impl Registration {
     #[inline]
     pub fn epoch_word(&self) -> &AtomicU32 {
         self.control().epoch()
+    }
+
+    /// The bell of those who wait for words of the space without sleeping on them.
+    #[inline]
+    pub fn bell(&self) -> &Bell {
+        self.control().bell()
     }
 
     /// Looks for the dead among all participants, unless somebody has within the last `age` nanoseconds.

@@ -57,6 +57,11 @@ impl Record {
         token
     }
 
+    /// The caller, who has begun, is a task: it holds on behalf of its process and of no thread.
+    pub fn begun_by_task(&self, owner: Owner, site: SiteId) {
+        self.who.store(who(owner, 0, site), Relaxed);
+    }
+
     /// The caller is about to release.
     #[inline]
     pub fn end(&self) {

@@ -67,13 +67,61 @@ struct Waiter {
 
 const _: () = assert!(size_of::<Waiter>() == 24);
 
-/// The word is 32 bits wide, and shared (`FUTEX2_SIZE_U32` of linux/futex.h, without `FUTEX2_PRIVATE`).
+/// The word is 32 bits wide (`FUTEX2_SIZE_U32` of linux/futex.h).
 const SIZE_U32: u32 = 0x02;
+/// It is private (`FUTEX2_PRIVATE`).
+const PRIVATE: u32 = 128;
+/// The most words of one sleep (`FUTEX_WAITV_MAX`).
+pub const MOST_WORDS: usize = 128;
 
 impl Waiter {
-    fn new(word: &AtomicU32, expected: u32) -> Self {
-        let address = word.as_ptr() as u64;
+    fn new(word: *const AtomicU32, expected: u32) -> Self {
+        let address = word.addr() as u64;
         Self { expected: u64::from(expected), address, flags: SIZE_U32, reserved: 0 }
+    }
+}
+
+/// Words to sleep on together.
+#[derive(Default)]
+pub struct Words(Vec<Waiter>);
+
+impl Words {
+    /// No words.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Takes them all out.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Adds a word that shall hold `expected`, unless there are [`MOST_WORDS`]. A pointer, since nothing here reads it.
+    pub fn add(&mut self, word: *const AtomicU32, expected: u32, visibility: Visibility) {
+        if self.0.len() < MOST_WORDS {
+            let mut waiter = Waiter::new(word, expected);
+            if visibility == Visibility::Private {
+                waiter.flags |= PRIVATE;
+            }
+            self.0.push(waiter);
+        }
+    }
+
+    /// Sleeps while each word holds what it shall, until one is woken or the deadline. A word that is not mapped ends it at
+    /// once. A kernel without `futex_waitv` only waits: the caller asks [`has_waitv`] and passes a deadline near enough.
+    pub fn sleep(&self, deadline: Deadline) -> Wake {
+        if !has_waitv() {
+            let nobody = AtomicU32::new(0);
+            return wait(&nobody, 0, Some(deadline), Visibility::Private);
+        }
+        reason(waitv(&self.0, Some(deadline)))
+    }
+}
+
+impl std::fmt::Debug for Words {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Words").field("len", &self.0.len()).finish()
     }
 }
 
@@ -86,7 +134,7 @@ pub fn wait_any(sleeps: &[Sleep<'_>], deadline: Option<Deadline>) -> Result<usiz
     let mut waiters = [const { Waiter { expected: 0, address: 0, flags: 0, reserved: 0 } }; 3];
     let waiters = &mut waiters[..sleeps.len()];
     for (waiter, (word, expected)) in waiters.iter_mut().zip(sleeps) {
-        *waiter = Waiter::new(word, *expected);
+        *waiter = Waiter::new(*word, *expected);
     }
     let result = waitv(waiters, deadline);
     usize::try_from(result).map_err(|_| reason(result))
@@ -244,6 +292,31 @@ mod tests {
         }
         let soon = Some(deadline_after(Duration::from_millis(5)));
         assert_eq!(sleep([7, 8, 9], soon), Err(Wake::TimedOut));
+    }
+
+    #[test]
+    fn any_of_many_words_wakes() {
+        if !has_waitv() {
+            return;
+        }
+        let all: Vec<AtomicU32> = (0..MOST_WORDS as u32 + 9).map(AtomicU32::new).collect();
+        let mut words = Words::new();
+        for (i, word) in all.iter().enumerate() {
+            let visibility = if i % 2 == 0 { Visibility::Private } else { Visibility::Shared };
+            words.add(word, i as u32, visibility);
+        }
+        for (i, visibility) in [(0, Visibility::Private), (101, Visibility::Shared)] {
+            thread::scope(|scope| {
+                let sleeper = scope.spawn(|| words.sleep(watchdog().unwrap()));
+                while wake(&all[i], 1, visibility) == 0 {
+                    thread::yield_now();
+                }
+                assert_eq!(sleeper.join().unwrap(), Wake::Woken);
+            });
+        }
+        assert_eq!(words.sleep(deadline_after(Duration::from_millis(5))), Wake::TimedOut);
+        all[7].store(1, SeqCst);
+        assert_eq!(words.sleep(watchdog().unwrap()), Wake::Woken);
     }
 
     #[test]

@@ -45,8 +45,9 @@ mod inner;
 pub(crate) mod inspect;
 mod plain;
 mod sync;
+mod tasks;
 mod turn;
-mod wait;
+pub(crate) mod wait;
 mod watch;
 
 pub use builder::{Builder, Lifetime};

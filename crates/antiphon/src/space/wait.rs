@@ -3,18 +3,19 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use antiphon_core::owner::Owner;
-use antiphon_core::wait::{Deadline, Wait, Wake, Word};
+use antiphon_core::wait::{ALL, Deadline, Wait, Wake, Word};
 use antiphon_place::Registration;
+use antiphon_sys::clock;
 use antiphon_sys::futex::{self, Visibility};
-use antiphon_sys::{clock, threads};
+use antiphon_sys::threads::{self, Threads};
 
 use super::turn::Turn;
 
 /// The longest sleep on a kernel where one cannot sleep on several words, in nanoseconds. Half of what a sleeper may take to
 /// notice a death.
-const SLICE: u64 = 50_000_000;
+pub(crate) const SLICE: u64 = 50_000_000;
 /// A look is left out when somebody has looked that short a time ago.
-const FRESH: u64 = SLICE - SLICE / 5;
+pub(crate) const FRESH: u64 = SLICE - SLICE / 5;
 
 /// The outside of the algorithms for objects in a space, for the duration of a call.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +98,7 @@ impl Wait for SpaceWait<'_> {
     /// look sleeps from look to look.
     fn wait(&self, word: &Word, expected: u32, epoch: u32, deadline: Option<Deadline>) -> Wake {
         if !self.space.is_shared() {
-            return patient(futex::wait(word, expected, deadline, Visibility::Private));
+            return Threads.wait(word, expected, epoch, deadline);
         }
         if !futex::has_waitv() {
             return self.wait_in_slices(word, expected, epoch, deadline);
@@ -139,9 +140,14 @@ impl Wait for SpaceWait<'_> {
     }
 
     fn wake(&self, word: *const Word, count: u32) {
-        let visibility =
-            if self.space.is_shared() { Visibility::Shared } else { Visibility::Private };
-        futex::wake(word, count, visibility);
+        if !self.space.is_shared() {
+            return Threads.wake(word, count);
+        }
+        futex::wake(word, count, Visibility::Shared);
+        // And those who wait for this word and sleep elsewhere.
+        self.space.bell().ring(|bell| {
+            futex::wake(bell, ALL, Visibility::Shared);
+        });
     }
 
     fn spin(&self, turn: u32) -> bool {

@@ -24,14 +24,18 @@
 //! # What it costs
 //! An operation that need not wait does what the blocking form does, and neither allocates nor registers anything. One that waits is
 //! put on a roll beside the threads that sleep for the same word, and told when they are woken; nobody's wake is consumed. So threads,
-//! tasks and selects may wait for the same object. There is no thread behind it, and no runtime.
+//! tasks and selects may wait for the same object. There is no runtime behind it.
+//!
+//! Between processes, all wakes of a space ring a bell while somebody listens who waits so. A select listens itself; for the tasks of
+//! a process one thread does. The first that has to wait starts it, and it ends about a second after the last.
 //!
 //! # Cancelling
 //! A future may be dropped at any time, and nothing is lost: what it waits for it has not taken. A thread that is told, or a task
 //! that is woken, looks again; no other counts on it.
 
 pub(crate) mod comm;
-mod operation;
+mod far;
+pub(crate) mod operation;
 mod parker;
 mod select;
 pub(crate) mod sync;

@@ -27,6 +27,15 @@ impl Parker {
         self.word.swap(QUIET, Acquire);
     }
 
+    /// The word that tells, and what it holds while nobody has.
+    pub(super) fn word(&self) -> (&Word, u32) {
+        (&self.word, QUIET)
+    }
+
+    pub(super) fn is_told(&self) -> bool {
+        self.word.load(Acquire) == TOLD
+    }
+
     /// Sleeps until told since the last reset. False: the deadline has passed.
     pub(super) fn park(&self, deadline: Option<Deadline>) -> bool {
         while self.word.load(Acquire) == QUIET {

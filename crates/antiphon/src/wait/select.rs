@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use antiphon_core::wait::Deadline;
 use antiphon_sys::{clock, threads};
 
+use super::far::{Listener, Watched};
 use super::operation::{Look, Operation, Spot};
 use super::parker::Parker;
 use super::task::Async;
@@ -57,6 +58,7 @@ pub struct Select<'a, R> {
     biased: bool,
     /// A choice may begin what others notice, and has to give it up when another one is done.
     holds: bool,
+    listener: Listener,
     /// Whom the watches tell that outlast a wait.
     parker: Option<(Arc<Parker>, Waker)>,
 }
@@ -65,10 +67,25 @@ pub struct Select<'a, R> {
 trait Arm<R> {
     fn seems_ready(&self) -> bool;
     fn is_on(&self) -> bool;
+    /// What is left to the select to look at.
+    fn watched(&self) -> Option<Watched>;
+    /// The select has found that it changed.
+    fn forget_watched(&self);
     /// Is watched no more, and has begun nothing.
     fn rest(self: Pin<&mut Self>);
-    /// Attempts it; with a waker, it is watched if that comes to nothing.
-    fn attempt(self: Pin<&mut Self>, waker: Option<&Waker>) -> Option<R>;
+    /// Attempts it; if that comes to nothing it is watched, as `how` says.
+    fn attempt(self: Pin<&mut Self>, how: How<'_>) -> Option<R>;
+}
+
+/// What becomes of an attempt in vain.
+#[derive(Clone, Copy)]
+enum How<'w> {
+    /// Nothing.
+    Once,
+    /// It is watched; the waker is told, but of a space's words the caller has to hear by itself.
+    Listening(&'w Waker),
+    /// It is watched, and the waker is told.
+    Waking(&'w Waker),
 }
 
 struct Choice<O, F> {
@@ -87,21 +104,30 @@ impl<R, O: Operation, F: FnMut(O::Output) -> R> Arm<R> for Choice<O, F> {
         self.spot.is_on()
     }
 
+    fn watched(&self) -> Option<Watched> {
+        self.spot.watched()
+    }
+
+    fn forget_watched(&self) {
+        self.spot.forget_watched();
+    }
+
     fn rest(self: Pin<&mut Self>) {
         self.spot.stop();
         // SAFETY: the operation is never pinned.
         unsafe { self.get_unchecked_mut() }.operation.rest();
     }
 
-    fn attempt(self: Pin<&mut Self>, waker: Option<&Waker>) -> Option<R> {
+    fn attempt(self: Pin<&mut Self>, how: How<'_>) -> Option<R> {
         // SAFETY: the spot stays where it is; nothing else is ever pinned.
         let (spot, operation, then) = unsafe {
             let this = self.get_unchecked_mut();
             (Pin::new_unchecked(&this.spot), &mut this.operation, &mut this.then)
         };
-        let look = match waker {
-            Some(waker) => Look::waking(spot, waker),
-            None => Look::once(spot),
+        let look = match how {
+            How::Once => Look::once(spot),
+            How::Listening(waker) => Look::listening(spot, waker),
+            How::Waking(waker) => Look::waking(spot, waker),
         };
         let output = operation.attempt(&look)?;
         spot.stop();
@@ -112,7 +138,14 @@ impl<R, O: Operation, F: FnMut(O::Output) -> R> Arm<R> for Choice<O, F> {
 impl<'a, R> Select<'a, R> {
     /// A select without choices.
     pub const fn new() -> Self {
-        Self { arms: Vec::new(), turn: 0, biased: false, holds: false, parker: None }
+        Self {
+            arms: Vec::new(),
+            turn: 0,
+            biased: false,
+            holds: false,
+            listener: Listener::new(),
+            parker: None,
+        }
     }
 
     /// Adds a choice: when `operation` is the one that is done, the select returns what `then` makes of its result.
@@ -287,7 +320,9 @@ impl<'a, R> Select<'a, R> {
     }
 
     fn try_from(&mut self, begin: usize) -> Option<R> {
-        self.round(begin).filter(|arm| arm.seems_ready()).find_map(|arm| arm.as_mut().attempt(None))
+        self.round(begin)
+            .filter(|arm| arm.seems_ready())
+            .find_map(|arm| arm.as_mut().attempt(How::Once))
     }
 
     /// Repeatedly: attempt what is not watched, and have it watched; sleep until told.
@@ -323,7 +358,7 @@ impl<'a, R> Select<'a, R> {
             let done = self
                 .round(begin)
                 .filter(|arm| !arm.is_on())
-                .find_map(|arm| arm.as_mut().attempt(Some(&waker)));
+                .find_map(|arm| arm.as_mut().attempt(How::Listening(&waker)));
             if done.is_some() || !patient {
                 if self.holds {
                     self.rest();
@@ -331,7 +366,39 @@ impl<'a, R> Select<'a, R> {
                 return done;
             }
             // What became ready at the last moment is done all the same.
-            patient = parker.park(deadline);
+            patient = if self.arms.iter().any(|arm| arm.watched().is_some()) {
+                self.listen(&parker, deadline)
+            } else {
+                parker.park(deadline)
+            };
+        }
+    }
+
+    /// Sleeps until told, or until a word has changed that is watched in a space. False: the deadline has passed.
+    #[cold]
+    fn listen(&mut self, parker: &Parker, deadline: Option<Deadline>) -> bool {
+        let mut patient = true;
+        loop {
+            let (word, quiet) = parker.word();
+            // SAFETY: the choices borrow their objects, which keep the spaces.
+            unsafe {
+                self.listener.arm(self.arms.iter().filter_map(|arm| arm.watched()), word, quiet)
+            };
+            let mut changed = parker.is_told();
+            for arm in &self.arms {
+                // SAFETY: as above.
+                if arm.watched().is_some_and(|watched| unsafe { watched.has_changed() }) {
+                    arm.forget_watched();
+                    changed = true;
+                }
+            }
+            if changed || !patient {
+                return changed;
+            }
+            self.listener.sleep(deadline);
+            // SAFETY: as above.
+            unsafe { self.listener.look() };
+            patient = deadline.is_none_or(|deadline| clock::now() < deadline.0);
         }
     }
 
@@ -368,7 +435,8 @@ impl<R> Future for Selecting<'_, '_, R> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
         let begin = self.begin;
         let waker = context.waker();
-        let done = self.select.round(begin).find_map(|arm| arm.as_mut().attempt(Some(waker)));
+        let done =
+            self.select.round(begin).find_map(|arm| arm.as_mut().attempt(How::Waking(waker)));
         done.map_or(Poll::Pending, Poll::Ready)
     }
 }

@@ -65,7 +65,7 @@ pub struct TaskGuard<G>(G);
 
 impl<G> TaskGuard<G> {
     #[inline]
-    pub(super) fn new(guard: G) -> Self {
+    pub(crate) fn new(guard: G) -> Self {
         Self(guard)
     }
 
@@ -73,7 +73,7 @@ impl<G> TaskGuard<G> {
         &self.0
     }
 
-    pub(super) fn guard_mut(&mut self) -> &mut G {
+    pub(crate) fn guard_mut(&mut self) -> &mut G {
         &mut self.0
     }
 

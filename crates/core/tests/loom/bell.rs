@@ -40,7 +40,7 @@ impl Wait for Rings {
 
     fn wake(&self, word: *const Word, count: u32) {
         self.model.wake(word, count);
-        self.bell.ring(&self.model);
+        self.bell.ring(|bell| self.model.wake(bell, wait::ALL));
     }
 
     fn spin(&self, _: u32) -> bool {

@@ -6,8 +6,8 @@ use std::ptr::{self, NonNull};
 use std::time::{Duration, Instant};
 
 use antiphon_core::comm::bytes::{Bytes, Shape};
-use antiphon_core::comm::ring::{Patience, Shutdown};
-use antiphon_core::wait::Deadline;
+use antiphon_core::comm::ring::{Patience, RingError, Shutdown};
+use antiphon_core::wait::{Deadline, Wait};
 use antiphon_place::{Error, Kind, Spec, message_layout};
 
 use crate::error::{GetError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError};
@@ -22,7 +22,7 @@ use crate::space::handle::{Openable, handle};
 /// what fits the queue alone. Its promises about deaths are those of [`Queue`](super::Queue).
 #[derive(Clone)]
 pub struct ByteQueue {
-    ends: Ends,
+    pub(in crate::space) ends: Ends,
     buffer: NonNull<u64>,
     shape: Shape,
 }
@@ -103,6 +103,20 @@ impl ByteQueue {
     }
 
     queue_methods!();
+
+    /// A put that waits in a way of its own.
+    pub(in crate::space) fn push_as<W: Wait>(
+        &self,
+        message: &[u8],
+        w: &W,
+    ) -> Result<(), RingError> {
+        self.bytes().push_slice(w, FOREVER, message)
+    }
+
+    /// A get that waits in a way of its own.
+    pub(in crate::space) fn pop_as<W: Wait>(&self, w: &W) -> Result<Vec<u8>, RingError> {
+        self.bytes().pop(w, FOREVER, copied)
+    }
 
     /// The most messages it holds.
     pub fn capacity(&self) -> usize {

@@ -25,7 +25,7 @@ use crate::space::handle::{Openable, handle};
 /// putters and getters may be of different versions, as far as serde's attributes allow. A value that cannot be encoded is an
 /// error of the put. Bounds and promises about deaths are those of [`ByteQueue`].
 pub struct MessageQueue<T> {
-    bytes: ByteQueue,
+    pub(in crate::space) bytes: ByteQueue,
     _items: PhantomData<fn(T) -> T>,
 }
 
@@ -205,11 +205,13 @@ impl<T> MessageQueue<T> {
     }
 }
 
-pub(super) fn encode<T: Serialize, E>(item: &T) -> Result<Vec<u8>, MessageError<E>> {
+pub(in crate::space) fn encode<T: Serialize, E>(item: &T) -> Result<Vec<u8>, MessageError<E>> {
     rmp_serde::to_vec_named(item).map_err(|why| MessageError::Encode(why.to_string()))
 }
 
-pub(super) fn decode<T: DeserializeOwned, E>(bytes: Vec<u8>) -> Result<T, MessageError<E>> {
+pub(in crate::space) fn decode<T: DeserializeOwned, E>(
+    bytes: Vec<u8>,
+) -> Result<T, MessageError<E>> {
     rmp_serde::from_slice(&bytes)
         .map_err(|why| MessageError::Decode { why: why.to_string(), bytes })
 }

@@ -11,7 +11,7 @@ mod lifo_queue;
 mod list;
 mod loan_queue;
 pub(super) mod memory;
-mod message_queue;
+pub(in crate::space) mod message_queue;
 mod pipe;
 mod priority;
 mod priority_queue;

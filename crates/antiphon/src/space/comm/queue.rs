@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use antiphon_core::comm::ring::{Patience, RingError, Shutdown};
 use antiphon_core::comm::slots::{MAX_CAPACITY, Shape, Slots};
-use antiphon_core::wait::Deadline;
+use antiphon_core::wait::{Deadline, Wait};
 use antiphon_place::{Error, Kind, Spec};
 
 use crate::error::{GetError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError};
@@ -27,7 +27,7 @@ use crate::space::plain::Plain;
 ///
 /// A put happens before the get that returns its value. Values put by one thread come out in its order.
 pub struct Queue<T> {
-    ends: Ends,
+    pub(in crate::space) ends: Ends,
     cells: NonNull<T>,
     shape: Shape,
     _items: PhantomData<T>,
@@ -108,6 +108,20 @@ impl<T> Queue<T> {
     }
 
     queue_methods!();
+
+    /// A put that waits in a way of its own. The caller forgets `item` if it succeeds.
+    pub(in crate::space) fn push_as<W: Wait>(&self, item: &T, w: &W) -> Result<(), RingError> {
+        self.slots().push(w, FOREVER, |cell| write(item, cell))
+    }
+
+    /// A get that waits in a way of its own.
+    pub(in crate::space) fn pop_as<W: Wait>(&self, w: &W) -> Result<T, RingError>
+    where
+        T: Plain,
+    {
+        // SAFETY: a committed cell holds a value.
+        self.slots().pop(w, FOREVER, |cell| unsafe { cell.read() })
+    }
 
     /// The most values it holds.
     pub fn capacity(&self) -> usize {

@@ -20,7 +20,7 @@ use crate::space::handle::{Openable, handle};
 /// [`set`](Self::set) happens before the return of the waits that it ends. A death changes nothing: the flag stays as it was.
 #[derive(Clone)]
 pub struct Event {
-    entry: Entry,
+    pub(in crate::space) entry: Entry,
     line: NonNull<Line<RawEvent>>,
 }
 
@@ -70,7 +70,7 @@ impl Openable for Event {
 handle!(Event);
 
 impl Event {
-    fn raw(&self) -> &RawEvent {
+    pub(in crate::space) fn raw(&self) -> &RawEvent {
         // SAFETY: it points into the object that `entry` keeps.
         unsafe { &self.line.as_ref().raw }
     }

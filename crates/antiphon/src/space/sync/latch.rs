@@ -22,7 +22,7 @@ use crate::space::handle::{Openable, handle};
 /// counting down leaves the door closed, one who dies after has counted.
 #[derive(Clone)]
 pub struct Latch {
-    entry: Entry,
+    pub(in crate::space) entry: Entry,
     line: NonNull<Line<RawLatch>>,
 }
 
@@ -84,7 +84,7 @@ impl Openable for Latch {
 handle!(Latch);
 
 impl Latch {
-    fn raw(&self) -> &RawLatch {
+    pub(in crate::space) fn raw(&self) -> &RawLatch {
         // SAFETY: it points into the object that `entry` keeps.
         unsafe { &self.line.as_ref().raw }
     }

@@ -7,7 +7,7 @@ mod latch;
 mod mutex;
 mod once;
 mod once_value;
-mod outcome;
+pub(in crate::space) mod outcome;
 mod reentrant_mutex;
 mod rwlock;
 mod semaphore;

@@ -32,11 +32,11 @@ use crate::space::plain::Plain;
 ///
 /// Not fair: a thread that runs may overtake one that sleeps. Unlocking happens before the next locking.
 pub struct Mutex<T: ?Sized> {
-    entry: Entry,
+    pub(in crate::space) entry: Entry,
     line: NonNull<Line<RawMutex>>,
     value: NonNull<T>,
     /// Whether holders say in the record who and where they are.
-    records: bool,
+    pub(in crate::space) records: bool,
     _value: PhantomData<T>,
 }
 
@@ -163,7 +163,7 @@ impl<T: ?Sized> Mutex<T> {
 
 impl<T: ?Sized> Mutex<T> {
     #[inline]
-    fn line(&self) -> &Line<RawMutex> {
+    pub(in crate::space) fn line(&self) -> &Line<RawMutex> {
         // SAFETY: it points into the object that `entry` keeps.
         unsafe { self.line.as_ref() }
     }
@@ -279,7 +279,11 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// Puts the record right after a claim, and says what news came with it.
-    fn claimed(&self, claim: Claim, caller: &'static Location<'static>) -> Outcome {
+    pub(in crate::space) fn claimed(
+        &self,
+        claim: Claim,
+        caller: &'static Location<'static>,
+    ) -> Outcome {
         let record = &self.line().record;
         let death = match claim {
             Claim::Clean => None,
@@ -294,7 +298,7 @@ impl<T: ?Sized> Mutex<T> {
 
     /// The guard after a contended path that has put the record right.
     #[inline]
-    fn guard(&self, residue: u32) -> MutexGuard<'_, T> {
+    pub(in crate::space) fn guard(&self, residue: u32) -> MutexGuard<'_, T> {
         self.guard_of(self.entry.wait().me(), self.line().record.token(), residue)
     }
 

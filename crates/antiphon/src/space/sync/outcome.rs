@@ -11,7 +11,7 @@ use crate::error::{LockError, TimedLockError, Timeout, TryLockError};
 ///
 /// Two words, so that cold paths return it in registers. A result with the guard in it would be returned in memory, and then
 /// the guard of the uncontended path would live there, too: that alone doubled the time of a pair.
-pub(super) enum Outcome {
+pub(in crate::space) enum Outcome {
     Clean,
     Poisoned,
     OwnerDied(Box<Death>),
@@ -22,7 +22,7 @@ pub(super) enum Outcome {
 
 impl Outcome {
     /// Held by this claim, with the news of a death if there is any.
-    pub(super) fn held(claim: Claim, death: Option<Box<Death>>) -> Self {
+    pub(in crate::space) fn held(claim: Claim, death: Option<Box<Death>>) -> Self {
         match (claim, death) {
             (Claim::Clean, _) => Self::Clean,
             (_, Some(death)) if death.cause != Cause::Panicked => Self::OwnerDied(death),
@@ -33,7 +33,10 @@ impl Outcome {
     /// The result of a wait without a deadline. `guard` is given what the guard leaves in the word unless the value is
     /// repaired.
     #[inline]
-    pub(super) fn untimed<G>(self, guard: impl FnOnce(u32) -> G) -> Result<G, LockError<G>> {
+    pub(in crate::space) fn untimed<G>(
+        self,
+        guard: impl FnOnce(u32) -> G,
+    ) -> Result<G, LockError<G>> {
         match self {
             Self::Clean => Ok(guard(0)),
             Self::Poisoned => Err(LockError::Poisoned(guard(INCONSISTENT))),
@@ -46,7 +49,10 @@ impl Outcome {
 
     /// The result of an attempt.
     #[inline]
-    pub(super) fn unwaited<G>(self, guard: impl FnOnce(u32) -> G) -> Result<G, TryLockError<G>> {
+    pub(in crate::space) fn unwaited<G>(
+        self,
+        guard: impl FnOnce(u32) -> G,
+    ) -> Result<G, TryLockError<G>> {
         match self {
             Self::Clean => Ok(guard(0)),
             Self::Poisoned => Err(TryLockError::Poisoned(guard(INCONSISTENT))),
@@ -58,7 +64,10 @@ impl Outcome {
     }
 
     /// The result of a wait with a deadline.
-    pub(super) fn timed<G>(self, guard: impl FnOnce(u32) -> G) -> Result<G, TimedLockError<G>> {
+    pub(in crate::space) fn timed<G>(
+        self,
+        guard: impl FnOnce(u32) -> G,
+    ) -> Result<G, TimedLockError<G>> {
         match self {
             Self::Clean => Ok(guard(0)),
             Self::Poisoned => Err(TimedLockError::Poisoned(guard(INCONSISTENT))),

@@ -32,7 +32,7 @@ use crate::space::plain::Plain;
 ///
 /// Releasing for writing happens before every later locking, releasing for reading before every later locking for writing.
 pub struct RwLock<T> {
-    entry: Entry,
+    pub(in crate::space) entry: Entry,
     line: NonNull<Line<RawRwLock>>,
     readers: NonNull<[AtomicU64]>,
     value: NonNull<T>,
@@ -109,13 +109,13 @@ type Write<'a, T> = RwLockWriteGuard<'a, T>;
 
 impl<T> RwLock<T> {
     #[inline]
-    fn readers(&self) -> &[AtomicU64] {
+    pub(in crate::space) fn readers(&self) -> &[AtomicU64] {
         // SAFETY: inside the object that `entry` keeps; atomics may be any bytes.
         unsafe { self.readers.as_ref() }
     }
 
     #[inline]
-    fn line(&self) -> &Line<RawRwLock> {
+    pub(in crate::space) fn line(&self) -> &Line<RawRwLock> {
         // SAFETY: it points into the object that `entry` keeps.
         unsafe { self.line.as_ref() }
     }
@@ -282,7 +282,7 @@ impl<T> RwLock<T> {
     }
 
     /// The news that came with a claim.
-    fn held(&self, claim: Claim) -> Outcome {
+    pub(in crate::space) fn held(&self, claim: Claim) -> Outcome {
         let death = match claim {
             Claim::Clean => None,
             Claim::Inherited(Some(gone)) => {
@@ -294,7 +294,11 @@ impl<T> RwLock<T> {
     }
 
     /// The same of a writer, whose record begins.
-    fn begun(&self, claim: Claim, caller: &'static Location<'static>) -> Outcome {
+    pub(in crate::space) fn begun(
+        &self,
+        claim: Claim,
+        caller: &'static Location<'static>,
+    ) -> Outcome {
         let outcome = self.held(claim);
         self.entry.begin(&self.line().record, self.entry.site(caller));
         outcome
@@ -310,11 +314,11 @@ impl<T> RwLock<T> {
     }
 
     #[inline]
-    fn reading(&self) -> Read<'_, T> {
+    pub(in crate::space) fn reading(&self) -> Read<'_, T> {
         RwLockReadGuard { lock: self, owner: self.entry.wait().me(), _not_send: PhantomData }
     }
 
-    fn writing(&self, residue: u32) -> Write<'_, T> {
+    pub(in crate::space) fn writing(&self, residue: u32) -> Write<'_, T> {
         RwLockWriteGuard {
             lock: self,
             owner: self.entry.wait().me(),

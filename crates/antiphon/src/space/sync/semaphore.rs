@@ -25,7 +25,7 @@ use crate::space::handle::{Openable, handle};
 /// A release happens before the acquisition that it allows.
 #[derive(Clone)]
 pub struct Semaphore {
-    entry: Entry,
+    pub(in crate::space) entry: Entry,
     line: NonNull<Line<RawSemaphore>>,
     held: NonNull<[AtomicU64]>,
     bound: u64,
@@ -141,13 +141,13 @@ handle!(BoundedSemaphore);
 
 impl Semaphore {
     #[inline]
-    fn held(&self) -> &[AtomicU64] {
+    pub(in crate::space) fn held(&self) -> &[AtomicU64] {
         // SAFETY: inside the object that `entry` keeps; atomics may be any bytes.
         unsafe { self.held.as_ref() }
     }
 
     #[inline]
-    fn raw(&self) -> &RawSemaphore {
+    pub(in crate::space) fn raw(&self) -> &RawSemaphore {
         // SAFETY: it points into the object that `entry` keeps.
         unsafe { &self.line.as_ref().raw }
     }
@@ -245,12 +245,12 @@ impl Semaphore {
     }
 
     /// More than the bound will never be there, and the wait for them would be for ever.
-    fn check(&self, n: u64) {
+    pub(in crate::space) fn check(&self, n: u64) {
         let most = self.bound.max(1);
         assert!(n <= most, "{n} permits of a semaphore that never has more than {}", self.bound);
     }
 
-    fn permit(&self, n: u64) -> Permit<'_> {
+    pub(in crate::space) fn permit(&self, n: u64) -> Permit<'_> {
         Permit { semaphore: self, n, owner: self.entry.wait().me() }
     }
 
