@@ -5,6 +5,9 @@
 mod locks;
 mod queues;
 mod spaces;
+mod stock;
+mod stores;
+mod talks;
 mod waits;
 
 use antiphon::Space;
@@ -39,6 +42,13 @@ trades! {
     "queue" => queues::Plain,
     "byte queue" => queues::Bytes,
     "message queue" => queues::Messages,
+    "lifo queue" => stock::Lifo,
+    "priority queue" => stock::Priorities,
+    "loan queue" => stock::Loans,
+    "dict" => stores::Dicts,
+    "list" => stores::Lists,
+    "topic" => talks::Topics,
+    "service" => talks::Services,
     "objects" => spaces::Objects,
     "spaces" => spaces::Spaces,
 }
