@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     model.join()?;
     let megabytes = (FRAMES as usize * WIDTH * HEIGHT) as f64 / 1e6;
     println!(
-        "{FRAMES} frames, {megabytes:.0} MB, seen by the model in {took:.0?}; none was copied."
+        "{FRAMES} frames, {megabytes:.0} MB, seen by the model in {took:.2?}; none was copied."
     );
     Ok(())
 }

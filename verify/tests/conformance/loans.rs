@@ -1,11 +1,13 @@
 //! What queues without copies promise.
 
 use std::cell::Cell;
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use antiphon::error::{GetError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError};
 use antiphon::space::{LoanQueue, Shutdown};
 use antiphon_verify::child::{Child, End};
+use antiphon_verify::random::Random;
 
 use crate::crew::{A_WHILE, Crew, Job, Member, die};
 
@@ -201,4 +203,47 @@ pub(crate) fn a_child_gives_nothing_back(crew: &Crew<'_>) {
     assert_eq!(queue.free(), 1);
     ours.take().unwrap().commit().unwrap();
     assert_eq!(*queue.get().unwrap(), [1; 64]);
+}
+
+pub(crate) fn nonsense_is_an_error(crew: &Crew<'_>) {
+    const BLOCKS: u64 = 5;
+    let queue = crew.space().loan_queue("queue", BLOCKS as u32, 64).unwrap();
+    let path = crew.directory().join("stage/queue");
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    let mut random = Random::new(11);
+    let mut errors = 0;
+    for _ in 0..2000 {
+        for number in 0..3 {
+            if let Ok(mut loan) = queue.try_reserve(10) {
+                loan.fill(number);
+                let _ = loan.commit();
+            }
+        }
+        for _ in 0..random.below(10) {
+            // The cursors, what the ends saw of them, the hint, the descriptors (of which there are 8) and the owners.
+            let at = match random.below(8) {
+                0 => 128,
+                1 => 384,
+                2 => 8,
+                3 => 264,
+                4 => 644,
+                5 => 896 + 16 * 8 + 4 * random.below(BLOCKS),
+                _ => 896 + 4 * random.below(4 * 8),
+            };
+            let word = if random.below(2) == 0 { random.below(7) } else { random.draw() };
+            file.write_all_at(&(word as u32).to_le_bytes(), 1280 + at).unwrap();
+        }
+        for _ in 0..3 {
+            match queue.try_get() {
+                Ok(view) => assert!(view.len() <= queue.longest()),
+                Err(error) => errors += usize::from(error == TryGetError::Corrupt),
+            }
+        }
+        assert!(queue.free() <= queue.blocks());
+        drop(queue.try_reserve(320));
+        // An empty queue again, whatever it is now.
+        let len = file.metadata().unwrap().len() - 1280;
+        file.write_all_at(&vec![0; len as usize], 1280).unwrap();
+    }
+    assert!(errors > 0, "there was something to complain about");
 }

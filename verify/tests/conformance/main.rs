@@ -132,11 +132,11 @@ const PROMISES: &[Promise] = promises! {
     stock {
         both: [items_come_once they_are_bounded they_order_as_the_standard_library_does messages_of_any_length
                shutdown_is_seen_by_all],
-        host: [the_dead_do_not_take_them_along]
+        host: [the_dead_do_not_take_them_along nonsense_is_an_error]
     }
     loans {
         both: [messages_come_in_order_and_once dropping_changes_nothing it_is_bounded shutdown_is_seen_by_all],
-        host: [the_dead_leave_no_block_behind a_child_gives_nothing_back]
+        host: [the_dead_leave_no_block_behind a_child_gives_nothing_back nonsense_is_an_error]
     }
     topic {
         both: [every_subscriber_gets_what_it_asked_for publishers_share_it late_ones_get_the_last

@@ -1,6 +1,7 @@
 //! What queues promise that are not first in first out.
 
 use std::collections::{BTreeMap, BinaryHeap};
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use antiphon::error::{GetError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError};
@@ -231,4 +232,43 @@ pub(crate) fn the_dead_do_not_take_them_along(crew: &Crew<'_>) {
     assert_eq!(full.get(), Ok((0, 0)));
     full.put_timeout((2, 2), Duration::from_secs(30)).unwrap();
     assert_eq!(full.get(), Ok((2, 2)));
+}
+
+pub(crate) fn nonsense_is_an_error(crew: &Crew<'_>) {
+    let space = crew.space();
+    let lifo = space.byte_lifo_queue("lifo", 9, 40).unwrap();
+    let urgent = space.byte_priority_queue::<i64>("urgent", 9, 40).unwrap();
+    let open = |name| {
+        let path = crew.directory().join("stage").join(name);
+        std::fs::File::options().write(true).open(path).unwrap()
+    };
+    let files = [open("lifo"), open("urgent")];
+    let length = files[0].metadata().unwrap().len();
+    let mut random = Random::new(11);
+    let mut errors = 0;
+    for _ in 0..2000 {
+        for file in &files {
+            for _ in 0..1 + random.below(20) {
+                // Anywhere behind the lock.
+                let at = 1280 + 8 + random.below(length - 1280 - 16) / 4 * 4;
+                let word = if random.below(2) == 0 { random.below(12) } else { random.draw() };
+                file.write_all_at(&(word as u32).to_le_bytes(), at).unwrap();
+            }
+            // Open again, or that would be the end of it; and half of the time with an index that is believed.
+            file.write_all_at(&[0; 4], 1280 + 16).unwrap();
+            file.write_all_at(&[random.below(2) as u8, 0, 0, 0], 1280 + 4).unwrap();
+        }
+        let results = [
+            matches!(lifo.try_put(&[7; 40]), Err(TryPutError::Corrupt(()))),
+            matches!(lifo.try_get(), Err(TryGetError::Corrupt)),
+            matches!(lifo.try_put_many(&[&[1][..]; 4]), Err(TryPutError::Corrupt(()))),
+            matches!(lifo.try_get_many(4), Err(TryGetError::Corrupt)),
+            matches!(urgent.try_put((-5, &[7; 40])), Err(TryPutError::Corrupt(()))),
+            matches!(urgent.try_get(), Err(TryGetError::Corrupt)),
+            matches!(urgent.try_get_many(9), Err(TryGetError::Corrupt)),
+        ];
+        assert!(lifo.try_get().map_or(0, |message| message.len()) <= 40);
+        errors += results.iter().filter(|error| **error).count();
+    }
+    assert!(errors > 0, "there was something to complain about");
 }

@@ -79,7 +79,7 @@ impl Space {
     ///
     /// ```
     /// let space = antiphon::Space::open("threads:doc")?;
-    /// let frames = space.loan_queue("large frames", 3, 1000)?;
+    /// let frames = space.loan_queue("large-frames", 3, 1000)?;
     /// assert_eq!(frames.block(), 1024);
     /// assert_eq!(frames.longest(), 3 * 1024);
     /// # Ok::<(), antiphon::error::SpaceError>(())
