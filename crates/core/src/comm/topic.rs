@@ -520,6 +520,10 @@ impl<'a> Topic<'a> {
     /// The message was overwritten: on to one that is a little ahead of the oldest, or it would be overwritten, too.
     #[cold]
     fn skip(&self, reader: &mut Reader) {
+        // Publishers wait for one that blocks, so only what a dead one began to overwrite is lost to it.
+        if reader.policy == Policy::Block {
+            return reader.miss(1);
+        }
         reader.seen = self.raw.tail.load(Acquire);
         let ahead = self.capacity() - self.capacity() / 4;
         let next = reader.seen.saturating_sub(ahead).max(reader.at + 1);

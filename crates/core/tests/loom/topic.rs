@@ -89,7 +89,7 @@ fn who_blocks_misses_nothing() {
 
 #[test]
 fn two_publishers_and_one_who_blocks() {
-    check_to(1, "topic, two publishers", 200, || {
+    check_to(1, "topic, two publishers", 150, || {
         let kernel = Kernel::new();
         let news = News::new(1, 1);
         let w = kernel.participant(0);
@@ -162,7 +162,7 @@ fn late_ones_get_what_is_left_and_limits_are_kept() {
 
 #[test]
 fn who_leaves_lets_the_publishers_go_on() {
-    check("topic, a subscriber leaves", 100, || {
+    check("topic, a subscriber leaves", 30, || {
         let kernel = Kernel::new();
         let news = News::new(1, 1);
         let w = kernel.participant(0);
