@@ -17,6 +17,7 @@ mod queues {}
 
 #[doc = include_str!("../../../docs/guide/pipes.md")]
 mod pipes {}
+
 #[doc = include_str!("../../../docs/guide/channels-topics-services.md")]
 mod channels_topics_services {}
 

@@ -13,6 +13,8 @@ mod queue;
 mod reentrant_mutex;
 mod rwlock;
 mod semaphore;
+mod service;
+mod topic;
 
 pub(crate) use queue::Item;
 use queue::Which;
@@ -46,6 +48,8 @@ pub(crate) fn all() -> Vec<Box<dyn Scene>> {
         Box::new(queue::Scene { name: "priority q, batches", which: Which::Priority, batch: 16 }),
         Box::new(queue::Scene { name: "loan queue", which: Which::Loans, batch: 1 }),
         Box::new(pipe::Scene),
+        Box::new(topic::Scene),
+        Box::new(service::Scene),
         Box::new(open::Scene),
     ]
 }
