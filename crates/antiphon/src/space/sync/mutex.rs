@@ -168,12 +168,13 @@ impl<T: ?Sized> Mutex<T> {
         unsafe { self.line.as_ref() }
     }
 
+    // Always inline, as all on this path: out of line, the guard would be returned in memory.
     /// Locks, waiting as long as it takes.
     ///
     /// # Errors
     /// [`LockError::WouldDeadlock`] if this thread holds it; [`LockError::OwnerDied`] and [`LockError::Poisoned`] carry the
     /// guard.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn lock(&self) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
         let caller = Location::caller();
@@ -187,7 +188,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Errors
     /// [`TryLockError::WouldBlock`] if it is held, also by this thread; the others carry the guard.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn try_lock(&self) -> Result<MutexGuard<'_, T>, TryLockError<MutexGuard<'_, T>>> {
         let caller = Location::caller();
@@ -233,7 +234,7 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// The whole uncontended path.
-    #[inline]
+    #[inline(always)]
     fn lock_free(&self, caller: &'static Location<'static>) -> Option<MutexGuard<'_, T>> {
         // Looked up before, not while others may wait.
         let site = if self.records { self.entry.site(caller) } else { SiteId::default() };
@@ -297,12 +298,12 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// The guard after a contended path that has put the record right.
-    #[inline]
+    #[inline(always)]
     pub(in crate::space) fn guard(&self, residue: u32) -> MutexGuard<'_, T> {
         self.guard_of(self.entry.wait().me(), self.line().record.token(), residue)
     }
 
-    #[inline]
+    #[inline(always)]
     fn guard_of(&self, owner: Owner, token: u64, residue: u32) -> MutexGuard<'_, T> {
         let panicking = panicking();
         MutexGuard { mutex: self, owner, token, residue, panicking, _not_send: PhantomData }

@@ -32,7 +32,7 @@ impl Outcome {
 
     /// The result of a wait without a deadline. `guard` is given what the guard leaves in the word unless the value is
     /// repaired.
-    #[inline]
+    #[inline(always)]
     pub(in crate::space) fn untimed<G>(
         self,
         guard: impl FnOnce(u32) -> G,
@@ -48,7 +48,7 @@ impl Outcome {
     }
 
     /// The result of an attempt.
-    #[inline]
+    #[inline(always)]
     pub(in crate::space) fn unwaited<G>(
         self,
         guard: impl FnOnce(u32) -> G,
