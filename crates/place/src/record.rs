@@ -130,8 +130,6 @@ pub enum Counter {
     Deaths,
     /// Values marked good again.
     Repairs,
-    /// Most items that were ever inside.
-    HighWater,
 }
 
 /// Number of [`Counter`]s; the format has room for 12.
@@ -171,11 +169,6 @@ impl Statistics {
     /// Adds one.
     pub fn count(&self, counter: Counter) {
         self.counters[counter as usize].fetch_add(1, Relaxed);
-    }
-
-    /// Raises a high-water mark.
-    pub fn raise(&self, counter: Counter, to: u64) {
-        self.counters[counter as usize].fetch_max(to, Relaxed);
     }
 
     /// Reads one.

@@ -189,8 +189,12 @@ const LONGEST_SPIN: u32 = 32;
 /// shorter, and two parties that have both slept once never meet awake again.
 const LINGER: u64 = 45_000;
 
-/// Pauses of a linger's longest turn; the first turns are 1, 2, 4 and 8.
+/// Pauses of a linger's longest turn.
 const LONGEST: u32 = 16;
+
+/// So many turns of a linger are one pause each: a counterpart that is awake answers within them, and waiting is over as soon as it
+/// has. Longer turns would make every answer as late as the end of a turn.
+const FINE: u32 = 24;
 
 /// How often a party yields for the others when not all have a processor. With four parties on two processors, 8 and 16 kept all
 /// awake and made a barrier 30 times as fast as sleeping at once; one was as slow as that.
@@ -198,7 +202,7 @@ const GATHER: u32 = 16;
 
 /// From this turn on, a lingerer yields instead: whoever it waits for may need its processor. With two producers and a
 /// consumer on two processors, that made a ring three times as fast. A yield to nobody takes about as long as two turns.
-const YIELD_FROM: u32 = 10;
+const YIELD_FROM: u32 = FINE + 5;
 
 /// Before sleeping for a lock: see [`Wait::spin`].
 #[inline]
@@ -232,7 +236,11 @@ struct Lingers {
 pub fn linger(turn: u32) -> bool {
     let most = turns().1;
     if turn > 0 && turn < most {
-        return if turn < YIELD_FROM { pause((1 << turn.min(4)).min(LONGEST)) } else { give_way() };
+        return match turn {
+            ..FINE => pause(1),
+            FINE..YIELD_FROM => pause(LONGEST),
+            _ => give_way(),
+        };
     }
     begin_or_end(turn == 0 && most > 0) && pause(1)
 }
@@ -293,7 +301,7 @@ fn measure() -> (u32, u32) {
     });
     let pause = (shortest.min().unwrap_or(0) / PAUSES).clamp(1, 500);
     let turns = |budget: u64, longest: u32| (budget / pause / u64::from(longest)) as u32;
-    let lingers = turns(LINGER, LONGEST) + 4;
+    let lingers = turns(LINGER, LONGEST) + FINE;
     (turns(SPIN, LONGEST_SPIN) + 3, lingers - lingers.saturating_sub(YIELD_FROM) / 2)
 }
 

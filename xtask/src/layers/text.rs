@@ -39,6 +39,7 @@ const COMM: &[&str] = &[
     "lifo_queue",
     "priority_queue",
     "loan_queue",
+    "job_queue",
 ];
 /// What primitives are put together from: files of one layer, which name no primitive.
 const PARTS: &[&str] = &[
@@ -58,6 +59,9 @@ const PARTS: &[&str] = &[
     "lock",
     "cursor",
     "turn",
+    "ahead",
+    "lease",
+    "slip",
     "broadcast",
     "store",
     "watch",

@@ -3,10 +3,10 @@
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::mem::{self, ManuallyDrop, MaybeUninit};
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-use antiphon_core::comm::copy::copy;
+use antiphon_core::comm::copy::{copy, copy_items};
 use antiphon_core::comm::slots::{MAX_CAPACITY, Shape};
 use antiphon_core::comm::{Patience, RawRing, RingError, Shutdown, Slots};
 use antiphon_core::wait::{Deadline, Wait};
@@ -411,7 +411,7 @@ impl<T> Queue<T> {
         let count = len.min(Self::MAX_CAPACITY) as u32;
         // SAFETY: `to` is room for `n` items; that many from `first` on are in the rest, and move.
         let put = self.slots().push_many(&Threads, patience, count, |to, first, n| unsafe {
-            ptr::copy_nonoverlapping(from.add(first), to, n);
+            copy_items(from.add(first), to, n);
         })? as usize;
         rest.moved(put);
         Ok(put)
@@ -451,7 +451,7 @@ impl<T> Queue<T> {
         let to = items.spare_capacity_mut().as_mut_ptr().cast::<T>();
         // SAFETY: at most `most` committed cells, for which there is room, and which are not read again.
         let got = self.slots().pop_many(w, patience, most as u32, |from, first, n| unsafe {
-            ptr::copy_nonoverlapping(from, to.add(first), n);
+            copy_items(from, to.add(first), n);
         })? as usize;
         // SAFETY: that many items have just moved there.
         unsafe { items.set_len(items.len() + got) };

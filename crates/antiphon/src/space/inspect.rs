@@ -215,9 +215,13 @@ impl Look<'_> {
     fn queue(&self) -> Option<State> {
         let ring = self.object.body::<RawRing>(0)?;
         let [capacity, bytes, ..] = self.object.params;
+        let (put, taken) = ring.passed();
         let mut facts = vec![
             ("items", Fact::Count(ring.len().into())),
             ("capacity", Fact::Count(capacity)),
+            ("high water", Fact::Count(ring.high_water().into())),
+            ("put", Fact::Count(put)),
+            ("taken", Fact::Count(taken)),
             ("shut down", Fact::Flag(ring.is_shut_down())),
         ];
         if self.object.kind == Kind::ByteQueue {

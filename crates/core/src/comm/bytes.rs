@@ -15,15 +15,21 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
+use super::ahead;
 use super::copy::copy;
 use super::ring::{GET, PUT, Patience, RawRing, RingError};
-use super::turn::Measure;
+use super::turn::{Bound, Measure};
 use crate::wait::{ALL, Wait};
 
 /// Bytes of a unit, and of a header.
 pub const UNIT: usize = 8;
+/// Units of a line.
+const LINE: u32 = 8;
 /// The largest bound of a ring, in units and in items.
 const MAX: u32 = 1 << 30;
+/// How far ahead of the record that is read the next ones are asked for, in units: where a record begins is known only once
+/// the one before it is there, so they would come one at a time.
+const AHEAD: u32 = 128;
 /// The longest possible record: one whose footprint fits 32 bits.
 const MAX_LEN: u64 = (1 << 32) - 2 * UNIT as u64;
 
@@ -198,7 +204,7 @@ impl<'a> Bytes<'a> {
     ) -> Result<(), RingError> {
         let len = self.checked(len)?;
         let one = Records::one(len);
-        let turn = self.ring.enter::<W, _, PUT>(w, self.shape.bound, one, one, patience)?;
+        let turn = self.ring.enter::<W, _, PUT>(w, Bound(self.shape.bound), one, one, patience)?;
         let to = self.put_header(turn.at().units, len);
         turn.hold(|| write(to));
         turn.commit(one, 1);
@@ -244,7 +250,8 @@ impl<'a> Bytes<'a> {
             }
             most = next;
         }
-        let turn = self.ring.enter::<W, _, PUT>(w, self.shape.bound, least, most, patience)?;
+        let turn =
+            self.ring.enter::<W, _, PUT>(w, Bound(self.shape.bound), least, most, patience)?;
         // A damaged view of the far end may allow too much; no more than the bound is ever used.
         let room = turn.allowance();
         let put = turn.hold(|| {
@@ -263,6 +270,8 @@ impl<'a> Bytes<'a> {
             }
             sum
         });
+        let free = put.units.min(room.units - put.units);
+        ahead::to_write(self.header(turn.at().plus(put).units), free as usize * UNIT);
         turn.commit(put, put.items);
         Ok(put.items as usize)
     }
@@ -289,7 +298,8 @@ impl<'a> Bytes<'a> {
         read: impl FnOnce(*const u8, usize) -> R,
     ) -> Result<R, RingError> {
         let least = Records { units: 0, items: 1 };
-        let turn = self.ring.enter::<W, _, GET>(w, self.shape.bound, least, least, patience)?;
+        let turn =
+            self.ring.enter::<W, _, GET>(w, Bound(self.shape.bound), least, least, patience)?;
         let Some((from, len)) = self.get_header(turn.at().units, turn.allowance()) else {
             turn.leave();
             return Err(RingError::Corrupt);
@@ -318,11 +328,19 @@ impl<'a> Bytes<'a> {
         let count = count.min(self.shape.bound.items as usize) as u32;
         let least = Records { units: 0, items: 1 };
         let most = Records { units: 0, items: count };
-        let turn = self.ring.enter::<W, _, GET>(w, self.shape.bound, least, most, patience)?;
+        let turn =
+            self.ring.enter::<W, _, GET>(w, Bound(self.shape.bound), least, most, patience)?;
         let ready = turn.allowance();
         let got = turn.hold(|| {
             let mut sum = Records::NONE;
+            let mut asked = 0;
             while sum.items < ready.items.min(count) {
+                let ask = ready.units.min(sum.units + AHEAD);
+                if ask >= asked + LINE {
+                    let more = (ask - asked) as usize * UNIT;
+                    ahead::to_read(self.header(turn.at().units.wrapping_add(asked)), more);
+                    asked = ask;
+                }
                 let Some((from, len)) =
                     self.get_header(turn.at().plus(sum).units, ready.minus(sum))
                 else {

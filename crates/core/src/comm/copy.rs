@@ -28,6 +28,36 @@ pub unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
     }
 }
 
+/// Copies `n` items, like [`copy_nonoverlapping`].
+///
+/// Items of a few words are copied one by one, in the pieces in which they were written just before: `memcpy` loads more at a time than
+/// the processor can forward from stores that wait for a line of the ring, and so waits for that line, too.
+///
+/// # Safety
+/// As [`copy_nonoverlapping`].
+#[inline]
+pub unsafe fn copy_items<T>(from: *const T, to: *mut T, n: usize) {
+    if !cfg!(target_arch = "x86_64") || !(16..=256).contains(&size_of::<T>()) {
+        // SAFETY: the caller's promise.
+        return unsafe { copy_nonoverlapping(from, to, n) };
+    }
+    for i in 0..n {
+        // SAFETY: the caller's promise.
+        unsafe { copy_nonoverlapping(from.add(i), to.add(i), 1) };
+        keep_apart();
+    }
+}
+
+/// Keeps the compiler from making one `memcpy` of a loop.
+#[inline]
+fn keep_apart() {
+    #[cfg(not(miri))]
+    // SAFETY: no instruction.
+    unsafe {
+        core::arch::asm!("", options(nostack, preserves_flags));
+    }
+}
+
 fn collides(from: usize, to: usize) -> bool {
     (1..AHEAD).contains(&(to.wrapping_sub(from) % PAGE))
 }

@@ -126,6 +126,14 @@ impl EndLock {
         self.word.fetch_or(PEER, AcqRel);
     }
 
+    /// Whether somebody may sleep at the far end; if so, whoever asked owes all of them a wake. Needs no lock: for one who provides
+    /// for the far end without a commit.
+    #[must_use]
+    pub(super) fn summon(&self) -> bool {
+        // Acquire pairs with the Release in `announce`, Release with the Acquire there: as in `open`.
+        self.word.fetch_and(!PEER, AcqRel) & PEER != 0
+    }
+
     /// Wakes one who sleeps for the lock, if these sleepers include any.
     pub(super) fn wake<W: Wait>(&self, w: &W, sleepers: Sleepers) {
         if sleepers.0 & WAITERS != 0 {

@@ -1,8 +1,10 @@
 //! Communication: one file per primitive.
 
+mod ahead;
 pub mod bytes;
 pub mod copy;
 pub mod dict;
+pub mod lease;
 pub mod list;
 pub mod loans;
 mod lock;
@@ -11,6 +13,7 @@ pub mod pipe;
 pub mod ring;
 pub mod service;
 pub mod shelf;
+mod slip;
 pub mod slots;
 pub mod spsc;
 pub mod stock;
@@ -21,6 +24,7 @@ mod words;
 
 pub use bytes::Bytes;
 pub use dict::{Dict, RawDict};
+pub use lease::{Jobs, Lease};
 pub use list::{List, RawList};
 pub use loans::Loans;
 pub use order::Order;

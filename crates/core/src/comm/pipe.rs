@@ -21,7 +21,7 @@
 
 use super::bytes::Bytes;
 use super::ring::{GET, Patience, RawRing, RingError, Shutdown};
-use super::turn::Measure;
+use super::turn::{Bound, Measure};
 use crate::owner::{OWNER_BITS, Owner};
 use crate::pad::Padded;
 use crate::primitive::Ordering::{Acquire, Relaxed, Release, SeqCst};
@@ -357,7 +357,7 @@ impl<'a> Pipe<'a> {
     pub fn poll<W: Wait>(&self, w: &W, end: End, patience: Patience) -> Result<(), RingError> {
         let watch = Watch { w, pipe: *self, far: end.far() };
         let (one, any) = (Cursor { units: 0, items: 1 }, Cursor { units: !0, items: !0 });
-        match self.raw.ring(end).enter::<_, Cursor, GET>(&watch, any, one, one, patience) {
+        match self.raw.ring(end).enter::<_, _, GET>(&watch, Bound(any), one, one, patience) {
             Ok(turn) => {
                 turn.leave();
                 Ok(())

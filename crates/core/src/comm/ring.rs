@@ -14,14 +14,14 @@
 //! how much a cursor moves. `README.md` has the argument why no wake is lost and why a death needs no repair.
 
 use super::lock::{EndLock, Sleepers};
-use super::turn::{Measure, Turn};
+use super::turn::{Measure, Store, Turn};
 use crate::pad::Padded;
 use crate::primitive::Ordering::{Acquire, Relaxed, Release};
 use crate::primitive::{AtomicU32, AtomicU64, constructor};
 use crate::wait::{ALL, Deadline, Wait, Wake};
 
 /// Items pass this end.
-const OPEN: u32 = 0;
+pub(super) const OPEN: u32 = 0;
 /// Nothing more passes this end.
 const CLOSED: u32 = 1;
 
@@ -85,6 +85,10 @@ struct Desk {
     /// The far cursor when a holder of the lock last looked: spares the far end its line until the ring seems full
     /// (or empty).
     seen: AtomicU64,
+    /// The most items that a holder of the lock has seen in the ring. For people.
+    most: AtomicU32,
+    /// How often the number of items that have passed this end came round to zero. For people.
+    laps: AtomicU32,
 }
 
 /// The words of a ring, without its items. All-zero memory is an empty, open ring.
@@ -93,9 +97,29 @@ struct Desk {
 pub struct RawRing {
     put: Padded<Desk>,
     tail: Padded<AtomicU64>,
-    get: Padded<Desk>,
+    get: Padded<GetDesk>,
     head: Padded<AtomicU64>,
     quiet: Padded<Quiet>,
+}
+
+/// What consumers share.
+#[derive(Debug, Default)]
+#[repr(C)]
+struct GetDesk {
+    desk: Desk,
+    back: Back,
+}
+
+/// What consumers know of items that were taken under a lease: see [`lease`](super::lease). Written while the get lock is held.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(super) struct Back {
+    /// What `returned` was when a holder last found that nothing had come back.
+    pub(super) heard: AtomicU32,
+    /// What the epoch was then.
+    pub(super) epoch: AtomicU32,
+    /// Everything before this item is done with.
+    pub(super) oldest: AtomicU32,
 }
 
 /// The words that change only when somebody sleeps or the ring ends.
@@ -110,6 +134,8 @@ struct Quiet {
     put_closed: AtomicU32,
     /// The same of the get lock.
     get_closed: AtomicU32,
+    /// How often somebody gave back what it had leased.
+    returned: AtomicU32,
 }
 
 #[cfg(not(loom))]
@@ -124,10 +150,17 @@ const _: () = {
     assert!(offset_of!(Desk, lock) == 0);
     assert!(offset_of!(Desk, thrift) == 4);
     assert!(offset_of!(Desk, seen) == 8);
+    assert!(offset_of!(Desk, most) == 16);
+    assert!(offset_of!(Desk, laps) == 20);
+    assert!(offset_of!(GetDesk, back) == 24);
+    assert!(offset_of!(Back, heard) == 0);
+    assert!(offset_of!(Back, epoch) == 4);
+    assert!(offset_of!(Back, oldest) == 8);
     assert!(offset_of!(Quiet, items) == 0);
     assert!(offset_of!(Quiet, room) == 4);
     assert!(offset_of!(Quiet, put_closed) == 8);
     assert!(offset_of!(Quiet, get_closed) == 12);
+    assert!(offset_of!(Quiet, returned) == 16);
 };
 
 /// The words of one end.
@@ -135,10 +168,12 @@ pub(super) struct End<'a> {
     pub(super) lock: &'a EndLock,
     pub(super) thrift: &'a AtomicU32,
     pub(super) seen: &'a AtomicU64,
+    pub(super) most: &'a AtomicU32,
+    pub(super) laps: &'a AtomicU32,
     pub(super) cursor: &'a AtomicU64,
-    closed: &'a AtomicU32,
+    pub(super) closed: &'a AtomicU32,
     /// Where those at this end sleep for the far end.
-    event: &'a AtomicU32,
+    pub(super) event: &'a AtomicU32,
 }
 
 /// The end of the producers, as a parameter.
@@ -153,7 +188,7 @@ impl RawRing {
             Self {
                 put: Padded(Desk::new()),
                 tail: Padded(AtomicU64::new(0)),
-                get: Padded(Desk::new()),
+                get: Padded(GetDesk { desk: Desk::new(), back: Back::new() }),
                 head: Padded(AtomicU64::new(0)),
                 quiet: Padded(Quiet::new()),
             }
@@ -162,12 +197,13 @@ impl RawRing {
 
     #[inline]
     pub(super) fn end<const END: bool>(&self) -> End<'_> {
-        let Quiet { items, room, put_closed, get_closed } = &*self.quiet;
+        let Quiet { items, room, put_closed, get_closed, .. } = &*self.quiet;
         let (desk, cursor, closed, event) = match END {
             PUT => (&*self.put, &*self.tail, put_closed, room),
-            GET => (&*self.get, &*self.head, get_closed, items),
+            GET => (&self.get.desk, &*self.head, get_closed, items),
         };
-        End { lock: &desk.lock, thrift: &desk.thrift, seen: &desk.seen, cursor, closed, event }
+        let Desk { lock, thrift, seen, most, laps } = desk;
+        End { lock, thrift, seen, most, laps, cursor, closed, event }
     }
 
     #[inline]
@@ -178,29 +214,41 @@ impl RawRing {
         }
     }
 
+    /// What consumers know of leased items.
+    #[inline]
+    pub(super) fn back(&self) -> &Back {
+        &self.get.back
+    }
+
+    /// How often something was given back.
+    #[inline]
+    pub(super) fn returned(&self) -> &AtomicU32 {
+        &self.quiet.returned
+    }
+
     /// Takes the lock of an end once at least `least` can pass it. `most`, what the caller would like to pass, decides
     /// whether an old view of the far end is good enough.
     #[inline]
-    pub(super) fn enter<'a, W: Wait, M: Measure, const END: bool>(
+    pub(super) fn enter<'a, W: Wait, S: Store, const END: bool>(
         &'a self,
         w: &'a W,
-        bound: M,
-        least: M,
-        most: M,
+        store: S,
+        least: S::Measure,
+        most: S::Measure,
         patience: Patience,
-    ) -> Result<Turn<'a, W, M, END>, RingError> {
+    ) -> Result<Turn<'a, W, S, END>, RingError> {
         let near = self.end::<END>();
         let mut woken = false;
         if !near.lock.take_free(w) {
-            woken = self.enter_slow::<W, M, END>(w, bound, least, patience, false)?;
+            woken = self.enter_slow::<W, S, END>(w, store, least, patience, false)?;
         }
-        let mut turn = Turn::new(self, w, bound);
+        let mut turn = Turn::new(self, w, store);
         let open = near.closed.load(Relaxed) == OPEN;
         if !(open && turn.allows(most)) {
             turn = turn.look();
             if !(open && turn.allows(least)) {
-                woken |= self.enter_slow::<W, M, END>(w, bound, least, patience, true)?;
-                turn = Turn::new(self, w, bound);
+                woken |= self.enter_slow::<W, S, END>(w, store, least, patience, true)?;
+                turn = Turn::new(self, w, store);
             }
             if turn.gather() {
                 turn = turn.look();
@@ -215,11 +263,11 @@ impl RawRing {
     ///
     /// Repeatedly: take the lock; look; if in vain leave it, linger, announce a sleeper, look again, sleep.
     #[cold]
-    fn enter_slow<W: Wait, M: Measure, const END: bool>(
+    fn enter_slow<W: Wait, S: Store, const END: bool>(
         &self,
         w: &W,
-        bound: M,
-        least: M,
+        store: S,
+        least: S::Measure,
         patience: Patience,
         mut held: bool,
     ) -> Result<bool, RingError> {
@@ -231,12 +279,12 @@ impl RawRing {
             let epoch = w.epoch();
             if !held && let Err(error) = near.lock.take(w, patience.deadline()) {
                 if woken {
-                    self.pass_on::<W, M, END>(w, bound);
+                    self.pass_on::<W, S, END>(w, store);
                 }
                 return Err(error);
             }
             held = false;
-            let turn = Turn::<W, M, END>::new(self, w, bound);
+            let turn = Turn::<W, S, END>::new(self, w, store);
             if near.closed.load(Relaxed) != OPEN {
                 turn.leave();
                 return Err(RingError::ShutDown);
@@ -248,15 +296,15 @@ impl RawRing {
             // Acquire pairs with the Release in `close`. Read before the cursor, so that the cursor is final. For a put it says
             // no more than the near end's word, except in a ring that somebody scribbled on.
             let ended = far.closed.load(Acquire) != OPEN;
-            let turn = turn.look();
+            let (turn, head) = turn.look_at();
             if turn.allows(least) {
                 return Ok(woken);
             }
-            if !turn.used().fits(bound) {
+            if !turn.used().fits(store.bound()) {
                 turn.leave();
                 return Err(RingError::Corrupt);
             }
-            let looked = turn.seen().pack();
+            let (looked, seen) = (head.pack(), turn.seen());
             turn.leave();
             if ended {
                 return Err(RingError::ShutDown);
@@ -265,18 +313,23 @@ impl RawRing {
                 return Err(if END == PUT { RingError::Full } else { RingError::Empty });
             }
             // As it is understood: bits that mean nothing, which somebody may have scribbled there, are no change.
-            let has_moved = || M::unpack(far.cursor.load(Relaxed)).pack() != looked;
+            let has_moved = || S::Measure::unpack(far.cursor.load(Relaxed)).pack() != looked;
             // The far end may be about to commit.
-            while w.linger(spins) && !has_moved() {
+            let has_room = || END == PUT && store.is_more(seen, head);
+            while w.linger(spins) && !has_moved() && !has_room() {
                 spins += 1;
             }
-            if has_moved() {
+            if has_moved() || has_room() {
                 continue;
             }
             // The ticket is taken before the announcement, so the wake that answers it changes the number. Acquire pairs
             // with the Release in `call`: after the call that ends the ring, its end is seen below.
             let ticket = near.event.load(Acquire);
-            far.lock.announce();
+            match if END == PUT { store.want(seen, head) } else { None } {
+                None => far.lock.announce(),
+                Some(true) => {}
+                Some(false) => continue,
+            }
             if has_moved() || far.closed.load(Relaxed) != OPEN || near.closed.load(Relaxed) != OPEN
             {
                 continue;
@@ -295,12 +348,12 @@ impl RawRing {
 
     /// A woken sleeper that is done looks after the others: the bit that told of them is gone.
     #[cold]
-    fn pass_on<W: Wait, M: Measure, const END: bool>(&self, w: &W, bound: M) {
+    fn pass_on<W: Wait, S: Store, const END: bool>(&self, w: &W, store: S) {
         // From here on the far end knows of sleepers again; what it committed before is seen by the loads below.
         self.far::<END>().lock.announce();
-        let tail = M::unpack(self.tail.load(Relaxed));
-        let items = tail.minus(M::unpack(self.head.load(Relaxed))).items();
-        if if END == PUT { items < bound.items() } else { items > 0 } {
+        let tail = S::Measure::unpack(self.tail.load(Relaxed));
+        let items = tail.minus(S::Measure::unpack(self.head.load(Relaxed))).items();
+        if if END == PUT { items < store.bound().items() } else { items > 0 } {
             call(w, self.end::<END>().event, 1);
         }
     }
@@ -308,20 +361,20 @@ impl RawRing {
     /// After a release: wakes whom the word told of, and hands on the wake that we got.
     #[cold]
     #[inline(never)]
-    pub(super) fn answer<W: Wait, M: Measure, const END: bool>(
+    pub(super) fn answer<W: Wait, S: Store, const END: bool>(
         &self,
         w: &W,
         sleepers: Sleepers,
         count: u32,
         woken: bool,
-        bound: M,
+        store: S,
     ) {
         self.end::<END>().lock.wake(w, sleepers);
         if sleepers.at_far_end() {
             call(w, self.far::<END>().event, count);
         }
         if woken {
-            self.pass_on::<W, M, END>(w, bound);
+            self.pass_on::<W, S, END>(w, store);
         }
     }
 
@@ -338,6 +391,23 @@ impl RawRing {
             before = after;
         }
         0
+    }
+
+    /// How many items have been put, and how many taken, since the ring was empty memory.
+    pub fn passed(&self) -> (u64, u64) {
+        (self.count::<PUT>(), self.count::<GET>())
+    }
+
+    fn count<const END: bool>(&self) -> u64 {
+        let near = self.end::<END>();
+        u64::from(near.laps.load(Relaxed)) << 32 | u64::from(near.cursor.load(Relaxed) as u32)
+    }
+
+    /// The most items that were seen in the ring by those who had reason to look at both cursors: producers that found it full, and consumers
+    /// that had taken what they knew of. At least half of the most that there ever were.
+    pub fn high_water(&self) -> u32 {
+        let most = |end: End<'_>| end.most.load(Relaxed);
+        most(self.end::<PUT>()).max(most(self.end::<GET>())).max(self.len())
     }
 
     /// Whether there are no items, at some instant of the call.
@@ -386,7 +456,21 @@ impl RawRing {
 impl Desk {
     constructor! {
         fn new() -> Self {
-            Self { lock: EndLock::new(), thrift: AtomicU32::new(0), seen: AtomicU64::new(0) }
+            Self {
+                lock: EndLock::new(),
+                thrift: AtomicU32::new(0),
+                seen: AtomicU64::new(0),
+                most: AtomicU32::new(0),
+                laps: AtomicU32::new(0),
+            }
+        }
+    }
+}
+
+impl Back {
+    constructor! {
+        fn new() -> Self {
+            Self { heard: AtomicU32::new(0), epoch: AtomicU32::new(0), oldest: AtomicU32::new(0) }
         }
     }
 }
@@ -399,6 +483,7 @@ impl Quiet {
                 room: AtomicU32::new(0),
                 put_closed: AtomicU32::new(OPEN),
                 get_closed: AtomicU32::new(OPEN),
+                returned: AtomicU32::new(0),
             }
         }
     }
@@ -406,7 +491,7 @@ impl Quiet {
 
 /// Tells up to `count` sleepers of `event` to look again.
 #[cold]
-fn call<W: Wait>(w: &W, event: &AtomicU32, count: u32) {
+pub(super) fn call<W: Wait>(w: &W, event: &AtomicU32, count: u32) {
     // Release: a sleeper that finds the number changed also finds what was changed for it.
     event.fetch_add(1, Release);
     w.wake(event, count);

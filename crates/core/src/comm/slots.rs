@@ -7,8 +7,9 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
+use super::ahead;
 use super::ring::{GET, PUT, Patience, RawRing, RingError};
-use super::turn::Measure;
+use super::turn::{Bound, Measure, Store};
 use crate::wait::Wait;
 
 /// The largest bound of a ring, in cells.
@@ -59,7 +60,7 @@ pub struct Slots<'a, T> {
 
 /// A number of cells; one item is one cell.
 #[derive(Clone, Copy)]
-struct Cells(u32);
+pub(super) struct Cells(pub(super) u32);
 
 impl Measure for Cells {
     #[inline]
@@ -126,9 +127,21 @@ impl<'a, T> Slots<'a, T> {
         (unsafe { self.cells.as_ptr().add(index as usize) }, n)
     }
 
-    /// The cell at that cursor.
+    /// The cell of the `at`th item.
+    #[inline]
     pub(super) fn cell(&self, at: u32) -> *mut T {
         self.run(at, 1).0
+    }
+
+    /// How many items, and where they are.
+    #[inline]
+    pub(super) const fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    #[inline]
+    fn bound(&self) -> Bound<Cells> {
+        Bound(Cells(self.shape.bound))
     }
 
     /// Puts one item: calls `write` with the cell, which must then hold a `T`, and commits. An error comes before
@@ -143,8 +156,19 @@ impl<'a, T> Slots<'a, T> {
         patience: Patience,
         write: impl FnOnce(*mut T),
     ) -> Result<(), RingError> {
+        self.push_in(self.bound(), w, patience, write)
+    }
+
+    #[inline]
+    pub(super) fn push_in<W: Wait>(
+        &self,
+        store: impl Store<Measure = Cells>,
+        w: &W,
+        patience: Patience,
+        write: impl FnOnce(*mut T),
+    ) -> Result<(), RingError> {
         let one = Cells(1);
-        let turn = self.ring.enter::<W, _, PUT>(w, Cells(self.shape.bound), one, one, patience)?;
+        let turn = self.ring.enter::<W, _, PUT>(w, store, one, one, patience)?;
         let (cell, _) = self.run(turn.at().0, 1);
         turn.hold(|| write(cell));
         turn.commit(one, 1);
@@ -164,7 +188,7 @@ impl<'a, T> Slots<'a, T> {
         read: impl FnOnce(*const T) -> R,
     ) -> Result<R, RingError> {
         let one = Cells(1);
-        let turn = self.ring.enter::<W, _, GET>(w, Cells(self.shape.bound), one, one, patience)?;
+        let turn = self.ring.enter::<W, _, GET>(w, self.bound(), one, one, patience)?;
         let (cell, _) = self.run(turn.at().0, 1);
         let value = turn.hold(|| read(cell));
         turn.commit(one, 1);
@@ -182,15 +206,29 @@ impl<'a, T> Slots<'a, T> {
         w: &W,
         patience: Patience,
         count: u32,
+        write: impl FnMut(*mut T, usize, usize),
+    ) -> Result<u32, RingError> {
+        self.push_many_in(self.bound(), w, patience, count, write)
+    }
+
+    #[inline]
+    pub(super) fn push_many_in<W: Wait>(
+        &self,
+        store: impl Store<Measure = Cells>,
+        w: &W,
+        patience: Patience,
+        count: u32,
         mut write: impl FnMut(*mut T, usize, usize),
     ) -> Result<u32, RingError> {
         if count == 0 {
             return Ok(0);
         }
         let (one, most) = (Cells(1), Cells(count.min(self.shape.bound)));
-        let turn = self.ring.enter::<W, _, PUT>(w, Cells(self.shape.bound), one, most, patience)?;
+        let turn = self.ring.enter::<W, _, PUT>(w, store, one, most, patience)?;
         let n = turn.allowance().0.min(most.0);
         turn.hold(|| self.runs(turn.at().0, n, &mut write));
+        let (next, free) = self.run(turn.at().0.wrapping_add(n), n.min(turn.allowance().0 - n));
+        ahead::to_write(next, free as usize * size_of::<T>());
         turn.commit(Cells(n), n);
         Ok(n)
     }
@@ -212,9 +250,11 @@ impl<'a, T> Slots<'a, T> {
             return Ok(0);
         }
         let (one, most) = (Cells(1), Cells(count.min(self.shape.bound)));
-        let turn = self.ring.enter::<W, _, GET>(w, Cells(self.shape.bound), one, most, patience)?;
+        let turn = self.ring.enter::<W, _, GET>(w, self.bound(), one, most, patience)?;
         let n = turn.allowance().0.min(most.0);
         turn.hold(|| self.runs(turn.at().0, n, &mut |cells, from, n| read(cells, from, n)));
+        let (next, there) = self.run(turn.at().0.wrapping_add(n), n.min(turn.allowance().0 - n));
+        ahead::to_read(next, there as usize * size_of::<T>());
         turn.commit(Cells(n), n);
         Ok(n)
     }
@@ -233,7 +273,7 @@ impl<'a, T> Slots<'a, T> {
     }
 
     #[inline]
-    fn runs(&self, at: u32, n: u32, touch: &mut impl FnMut(*mut T, usize, usize)) {
+    pub(super) fn runs(&self, at: u32, n: u32, touch: &mut impl FnMut(*mut T, usize, usize)) {
         let (cells, first) = self.run(at, n);
         touch(cells, 0, first as usize);
         if first < n {

@@ -12,6 +12,7 @@ mod condvar;
 mod dict;
 mod event;
 mod latch;
+mod lease;
 mod list;
 mod loans;
 mod lookout;

@@ -6,6 +6,7 @@ use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::time::{Duration, Instant};
 
+use antiphon_core::comm::copy::copy_items;
 use antiphon_core::comm::ring::{Patience, RingError, Shutdown};
 use antiphon_core::comm::slots::{MAX_CAPACITY, Shape, Slots};
 use antiphon_core::wait::{Deadline, Wait};
@@ -327,14 +328,14 @@ fn write<T>(item: &T, cell: *mut T) {
 
 fn write_all<T: Plain>(items: &[T], cells: *mut T) {
     // SAFETY: that many cells are ours until we commit. Plain values may be copied: they are their bytes.
-    unsafe { ptr::copy_nonoverlapping(items.as_ptr(), cells, items.len()) };
+    unsafe { copy_items(items.as_ptr(), cells, items.len()) };
 }
 
 fn append<T: Plain>(items: &mut Vec<T>, cells: *const T, n: usize) {
     items.reserve(n);
     // SAFETY: there is room for n, and n committed cells hold values.
     unsafe {
-        ptr::copy_nonoverlapping(cells, items.as_mut_ptr().add(items.len()), n);
+        copy_items(cells, items.as_mut_ptr().add(items.len()), n);
         items.set_len(items.len() + n);
     }
 }
