@@ -110,7 +110,12 @@ fn of_size<T: Message>() -> Vec<Cell> {
 }
 
 fn single<T: Message, C: Channel<T>>(shape: (usize, usize)) -> Cell {
-    Cell::new(row(shape, T::BYTES), C::NAME, move |effort| {
+    single_as::<T, C>(&row(shape, T::BYTES), shape)
+}
+
+/// One by one, in the row of that name.
+pub fn single_as<T: Message, C: Channel<T>>(row: &str, shape: (usize, usize)) -> Cell {
+    Cell::new(row, C::NAME, move |effort| {
         let times = effort.times(2_000_000);
         let send = |tx: &C::Tx, count| (0..count).for_each(|n| C::send(tx, T::of(n)));
         let recv = |rx: &C::Rx, count| (0..count).map(|_| C::recv(rx).number()).sum();
@@ -119,7 +124,12 @@ fn single<T: Message, C: Channel<T>>(shape: (usize, usize)) -> Cell {
 }
 
 fn batched<T: Message, C: Batched<T>>(shape: (usize, usize)) -> Cell {
-    Cell::new(row(shape, T::BYTES), C::BATCHED, move |effort| {
+    batched_as::<T, C>(&row(shape, T::BYTES), shape)
+}
+
+/// In batches, in the row of that name.
+pub fn batched_as<T: Message, C: Batched<T>>(row: &str, shape: (usize, usize)) -> Cell {
+    Cell::new(row, C::BATCHED, move |effort| {
         let times = effort.times(8_000_000);
         flow::<T, C>(shape, times, send_batches::<T, C>, recv_batches::<T, C>)
     })

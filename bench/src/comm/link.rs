@@ -112,7 +112,7 @@ fn large<L: Link>() -> Cell {
     Cell::new(LARGE, L::NAME, |effort| flow::<L>(effort.times(1_000), MIB))
 }
 
-fn flow<L: Link>(times: u64, bytes: usize) -> Result<Figures, Failure> {
+pub(super) fn flow<L: Link>(times: u64, bytes: usize) -> Result<Figures, Failure> {
     let send = |tx: &mut L::Tx| {
         let mut message = vec![0_u8; bytes];
         for n in 0..times {

@@ -6,6 +6,7 @@ use crate::comm::channel::{RTT, SHAPES, row};
 use crate::comm::link::{ASLEEP, ASLEEP_SAME_CPU, AWAKE, LARGE, PIPE, SMALL};
 use crate::comm::loan::{SIZES, flow_row, trip_row};
 use crate::comm::stock::{self, LIFO, PRIORITY};
+use crate::comm::{pair, service, topic};
 use crate::record::Book;
 use crate::stats;
 
@@ -30,6 +31,9 @@ pub fn marks(book: &Book) -> Vec<Mark> {
         stock_host(book),
         loans(book),
         host_pipe(book),
+        pairs(book),
+        topics(book),
+        services(book),
     ]
 }
 
@@ -213,5 +217,39 @@ fn host_pipe(book: &Book) -> Mark {
         "Pipe in host, 8 B round trip awake",
         "<= 1/20 of a unix stream socket's, <= 1/20 of ipc-channel's",
         vec![to("unix stream"), to("ipc-channel")],
+    )
+}
+
+fn pairs(book: &Book) -> Mark {
+    const RTRB: &str = "rtrb, polling";
+    const RTRB_BATCHED: &str = "rtrb, polling, batches of 32";
+    let mut checks: Vec<Check> = [8, 64]
+        .map(|bytes| ratio(book, AtLeast(1.0), &pair::row(bytes), OURS, "crossfire spsc", RATE))
+        .into();
+    checks.push(ratio(book, AtLeast(0.8), &pair::row(64), OURS, RTRB, RATE));
+    for bytes in [8, 64] {
+        let row = pair::row(bytes);
+        checks.push(ratio(book, AtLeast(0.8), &row, OURS_BATCHED, RTRB_BATCHED, RATE));
+    }
+    Mark::new(
+        "Channel 1:1 in threads, one producer and one consumer handle",
+        ">= crossfire spsc; >= 0.8x rtrb at 64 B and in batches",
+        checks,
+    )
+}
+
+fn topics(book: &Book) -> Mark {
+    Mark::new(
+        "Topic 1 -> 1, host, 64 B",
+        ">= 3x iceoryx2 pub/sub",
+        vec![ratio(book, AtLeast(3.0), topic::ONE, OURS, ICEORYX, RATE)],
+    )
+}
+
+fn services(book: &Book) -> Mark {
+    Mark::new(
+        "Service call, host, awake",
+        "<= 0.6x iceoryx2 request-response",
+        vec![ratio(book, AtMost(0.6), service::AWAKE, OURS, ICEORYX, "p50 us")],
     )
 }

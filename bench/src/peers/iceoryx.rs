@@ -9,19 +9,19 @@ use iceoryx2::port::subscriber::Subscriber;
 use iceoryx2::prelude::*;
 use std::hint::spin_loop;
 
-type Name = String;
+pub(super) type Name = String;
 
 /// A name that nothing else has, so that a run that was killed leaves nothing to the next.
-fn unique() -> Name {
+pub(super) fn unique() -> Name {
     format!("antiphon-bench/{}/{}", std::process::id(), now())
 }
 
-fn node() -> Node<ipc::Service> {
+pub(super) fn node() -> Node<ipc::Service> {
     set_log_level(LogLevel::Fatal);
     NodeBuilder::new().create().expect("a node")
 }
 
-fn retry<T, E>(open: impl Fn() -> Result<T, E>) -> Result<T, E> {
+pub(super) fn retry<T, E>(open: impl Fn() -> Result<T, E>) -> Result<T, E> {
     (0..100)
         .find_map(|_| {
             let opened = open().ok();
