@@ -4,6 +4,7 @@ mod barrier;
 mod condvar;
 mod event;
 mod latch;
+mod line;
 pub(super) mod mutex;
 mod once;
 mod pipe;
