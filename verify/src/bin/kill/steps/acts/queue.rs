@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use antiphon::error::{TryGetError, TryPutError};
-use antiphon::space::{ByteLifoQueue, ByteQueue, LifoQueue, LoanQueue, PriorityQueue, Queue};
+use antiphon::space::{ByteQueue, LoanQueue, PriorityQueue, Queue};
 
 use super::super::{Act, Ward};
 use super::keep;
