@@ -23,7 +23,8 @@ pub use channel::{
     RecvError, SendError, TimedRecvError, TimedSendError, TryRecvError, TrySendError,
 };
 pub use queue::{
-    GetError, MessageError, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError,
+    GetError, LeaseLost, MessageError, PutError, TimedGetError, TimedPutError, TryGetError,
+    TryPutError,
 };
 pub use service::{CallError, ServiceError};
 pub use store::{AccessError, MemoryError, TimedAccessError, TryAccessError, UpdateError};

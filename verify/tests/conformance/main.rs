@@ -12,6 +12,7 @@ mod dict;
 mod event;
 mod fork;
 mod hostile;
+mod job_queue;
 mod list;
 mod loans;
 mod memory;
@@ -151,6 +152,11 @@ const PROMISES: &[Promise] = promises! {
         both: [messages_of_any_length_go_both_ways it_is_bounded_and_timeouts_take_nothing the_last_to_close_ends_it
                a_close_ends_the_waits_of_the_other_end one_way_is_one_way handles_travel],
         host: [a_death_ends_it a_death_of_one_of_two_ends_nothing an_end_travels_to_a_child]
+    }
+    job_queue {
+        both: [each_value_is_acknowledged_once the_oldest_comes_back_first batches_are_acknowledged_in_parts
+               what_fails_too_often_is_put_aside draining_waits_for_what_was_taken],
+        host: [what_the_dead_had_taken_comes_back]
     }
     spaces {
         both: [what_differs_is_refused names_are_checked two_at_once removed_names_begin_anew],

@@ -127,6 +127,11 @@ pub enum TimedGetError {
     Corrupt,
 }
 
+/// A lease was not its holder's any more: the values may be somebody else's by now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error("the lease is not this process's: it was taken by the process that forked this one")]
+pub struct LeaseLost;
+
 /// Why a message was not put or taken as a value.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum MessageError<E> {

@@ -2,14 +2,16 @@
 //!
 //! Only loads, so a read-only mapping is enough; and every answer may be stale before it is returned.
 
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use antiphon_core::comm::pipe::{self, End};
 use antiphon_core::comm::service::{CallSlot, RawService};
+use antiphon_core::comm::slots::Shape;
 use antiphon_core::comm::store::UNIT;
 use antiphon_core::comm::topic::{RawTopic, Seat};
-use antiphon_core::comm::{RawDict, RawList, RawPipe, RawRing, RawStock};
+use antiphon_core::comm::{Jobs, RawDict, RawList, RawPipe, RawRing, RawStock};
 use antiphon_core::owner::Owner;
 use antiphon_core::sync::{
     RawBarrier, RawEvent, RawLatch, RawMutex, RawOnce, RawReentrantMutex, RawRwLock, RawSemaphore,
@@ -22,6 +24,7 @@ use super::comm::memory::RawMemory;
 use super::comm::service::{MAX_CALLS, SLOTS};
 use super::comm::side::BOOKS;
 use super::comm::topic::{MAX_SUBSCRIBERS, SEATS};
+use super::ends::ITEMS;
 use super::entry::{BEHIND, Line};
 use crate::death::Death;
 
@@ -107,6 +110,7 @@ impl Look<'_> {
             Kind::WaitGroup => self.wait_group(),
             Kind::Latch => self.latch(),
             Kind::Queue | Kind::ByteQueue => self.queue(),
+            Kind::JobQueue => self.job_queue(),
             Kind::Memory => self.memory(),
             Kind::Dict => self.dict(),
             Kind::List => self.list(),
@@ -209,6 +213,21 @@ impl Look<'_> {
             ("count", Fact::Count(line.raw.count().into())),
             ("counted from", Fact::Count(self.object.params[0])),
         ];
+        Some((Vec::new(), facts))
+    }
+
+    fn job_queue(&self) -> Option<State> {
+        let (_, mut facts) = self.queue()?;
+        let ring = self.object.body::<RawRing>(0)?;
+        let shape = Shape::new(u32::try_from(self.object.params[0]).ok()?)?;
+        let words = self.object.body::<AtomicU64>(ITEMS)?;
+        self.object.body::<AtomicU64>(ITEMS + (shape.cells() as usize - 1) * 8)?;
+        // SAFETY: the first and the last word are inside the mapping that `object` keeps, so all are; the cells are not looked at.
+        let jobs =
+            unsafe { Jobs::<u8>::new(ring, NonNull::dangling(), NonNull::from(words), shape) };
+        let (leased, returned) = jobs.standing();
+        facts.push(("leased", Fact::Count(leased.into())));
+        facts.push(("given back", Fact::Count(returned.into())));
         Some((Vec::new(), facts))
     }
 

@@ -158,6 +158,11 @@ impl ObjectView {
                     ["items", "bytes used", "capacity in bytes"].map(|fact| state.count(fact));
                 format!("{items} items in {used} of {most} bytes")
             }
+            Kind::JobQueue => {
+                let shut = either("shut down", ", shut down", "");
+                let (items, leased) = (state.count("items"), state.count("leased"));
+                format!("{items} of {}, {leased} leased{shut}", state.count("capacity"))
+            }
             Kind::LoanQueue => {
                 let shut = either("shut down", ", shut down", "");
                 format!("{} in {} blocks{shut}", state.count("items"), state.count("blocks"))
