@@ -3,6 +3,7 @@
 mod barrier;
 mod condvar;
 mod event;
+mod job_queue;
 mod latch;
 mod line;
 pub(super) mod mutex;
@@ -29,6 +30,7 @@ pub(super) fn all(ward: &Ward) -> Vec<Act> {
         once::acts(ward),
         latch::acts(ward),
         queue::acts(ward),
+        job_queue::acts(ward),
         store::acts(ward),
         pipe::acts(ward),
     ]
