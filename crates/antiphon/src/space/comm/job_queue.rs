@@ -38,6 +38,9 @@ const LINE: usize = 128;
 /// the [number of attempts](Lease::attempts). So each value is handled at least once, and exactly once if nobody dies between having
 /// done the work and the `ack`. Until then it takes up its place: a value that is never acknowledged stops a full queue.
 ///
+/// While there is something new to take, nobody may notice a death before a sleeper in the space or the [watcher](Space::watch) does; a
+/// taker that finds nothing new asks at once.
+///
 /// Puts are those of a [`Queue`](super::Queue), with the same promises. After [`Shutdown::Drain`], takers get
 /// [`ShutDown`](GetError::ShutDown) when everything has been acknowledged, not before: what others have taken may yet come back.
 pub struct JobQueue<T> {
