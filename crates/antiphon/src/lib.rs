@@ -173,9 +173,9 @@
 //! # What is where
 //! | module | has |
 //! |---|---|
-//! | [`sync`] | mutex, reentrant mutex, rwlock, condvar, semaphores, event, barrier, once, latch; for threads, any value |
-//! | [`comm`] | the queue; for threads, any item |
-//! | [`space`] | the same for processes, found by name or sent as handles |
+//! | [`sync`] | mutex, reentrant mutex, rwlock, condvar, semaphores, event, barrier, once, latch, wait group, once lock; for threads, any value |
+//! | [`comm`] | queues in three orders, and channels; for threads, any item |
+//! | [`space`] | the same for processes, found by name or sent as handles; also job queues, loan queues, pipes, topics, services, dicts, lists, memory |
 //! | [`wait`] | waiting in async code, and for the first of several |
 //! | [`process`] | functions in child processes |
 //! | `socket` (with the feature `socket`) | whole messages over unix and TCP sockets, as Python's `multiprocessing.connection` speaks them |

@@ -1,6 +1,6 @@
 //! The extension module behind the Python package `antiphon`.
 //!
-//! Thin by intent: a class per file converts arguments, tries the fast path, and goes through the [one door](call) when it must
+//! Thin by intent: a class per file converts arguments, tries the fast path, and goes through the one door (`call`) when it must
 //! wait. What Python has exact rules for and Rust does not (who is woken by `notify`, what breaks a barrier) is here too.
 
 mod call;

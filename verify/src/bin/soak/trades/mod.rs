@@ -42,6 +42,7 @@ trades! {
     "queue" => queues::Plain,
     "byte queue" => queues::Bytes,
     "message queue" => queues::Messages,
+    "job queue" => queues::Jobs,
     "lifo queue" => stock::Lifo,
     "priority queue" => stock::Priorities,
     "loan queue" => stock::Loans,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use antiphon::Space;
 use antiphon::error::{MessageError, TimedGetError, TimedPutError};
-use antiphon::space::{ByteQueue, MessageQueue, Queue};
+use antiphon::space::{ByteQueue, JobQueue, MessageQueue, Queue};
 use antiphon_verify::random::{Random, mix};
 
 use super::Trade;
@@ -114,4 +114,38 @@ impl Trade for Messages {
 fn value(seed: u64) -> (u64, String, Vec<u32>) {
     let numbers = (0..mix(seed) % 50).map(|i| mix(seed.wrapping_add(i)) as u32);
     (seed, format!("{seed:x}"), numbers.collect())
+}
+
+/// Values under leases: most are acknowledged, some given back, and those of the dead come back.
+pub(super) struct Jobs(JobQueue<[u64; 8]>);
+
+impl Jobs {
+    pub(super) fn open(space: &Space) -> Self {
+        let dead = space.queue("dead letters", CAPACITY).expect("a queue");
+        Self(space.job_queue("jobs", CAPACITY).expect("a job queue").with_dead_letters(&dead, 20))
+    }
+}
+
+impl Trade for Jobs {
+    fn turn(&mut self, _: &Space, random: &mut Random) -> Result<(), String> {
+        if random.one_in(2) {
+            return match self.0.put_timeout(words(random.draw()), SHORT) {
+                Ok(()) | Err(TimedPutError::TimedOut(..)) => Ok(()),
+                Err(error) => Err(error.to_string()),
+            };
+        }
+        let job = match self.0.take_timeout(SHORT) {
+            Ok(job) => job,
+            Err(TimedGetError::TimedOut(_)) => return Ok(()),
+            Err(error) => return Err(error.to_string()),
+        };
+        if *job != words(job[0]) {
+            return Err(format!("torn: {:x?}", *job));
+        }
+        if random.one_in(16) {
+            job.nack();
+            return Ok(());
+        }
+        job.ack().map(drop).map_err(|error| error.to_string())
+    }
 }
