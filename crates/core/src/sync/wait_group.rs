@@ -12,7 +12,7 @@
 //!
 //! | `gate` | meaning |
 //! |---|---|
-//! | as [`gate`](super::gate) | Who waits sleeps here; whoever brings a word to zero opens it. |
+//! | as `gate.rs` | Who waits sleeps here; whoever brings a word to zero opens it. |
 //!
 //! Shares are handed over by letting the next one come before the last one goes. A scan of the words must not
 //! overlook one who came behind its back while another, whom it was to find, went: the one who comes adds to
