@@ -155,7 +155,7 @@ const PRESENT: u8 = 1;
 const ABSENT: u8 = 2;
 static WAITV: AtomicU8 = AtomicU8::new(UNKNOWN);
 
-/// Whether [`wait_either`] watches both words: the kernel has `futex_waitv` (5.16 and later) and no filter forbids it.
+/// Whether [`wait_any`] watches both words: the kernel has `futex_waitv` (5.16 and later) and no filter forbids it.
 #[inline]
 #[must_use]
 pub fn has_waitv() -> bool {

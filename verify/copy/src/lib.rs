@@ -43,7 +43,7 @@ pub unsafe extern "C" fn antiphon_copy_add(space: *const c_char, times: u64) -> 
     GOOD
 }
 
-/// Tries to lock the value: [`GOOD`] if it could, [`HELD`] or [`DIED`].
+/// Tries to lock the value: `GOOD` if it could, `HELD` or `DIED`.
 ///
 /// # Safety
 /// As [`antiphon_copy_add`].
