@@ -94,6 +94,9 @@ pub(crate) struct Words {
     /// How many workers count; as many as there are processors unless told
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_WORKERS)))]
     pub(crate) workers: Option<u32>,
+    /// Kill so many workers on the way, each while it counts a file; others take their places
+    #[arg(long, value_name = "K")]
+    pub(crate) kill: Option<u32>,
 }
 
 /// A space is created for that many processes and a few more.

@@ -206,6 +206,27 @@ fn a_worker_that_is_killed_is_named_and_no_wrong_answer_is_given() {
 }
 
 #[test]
+fn workers_may_be_killed_at_their_work_and_the_answer_stays_right() {
+    let place = Place::new();
+    let files = write_files(&place.files());
+    let output = place
+        .test()
+        .args("demo words --scope host --workers 4 --kill 5")
+        .arg(place.files())
+        .stdout_begins(&expected(&files))
+        .success();
+    let said = output.stdout.lines().last().unwrap();
+    assert!(said.contains(" workers were killed while they counted a file; "), "{said}");
+}
+
+#[test]
+fn threads_cannot_be_killed() {
+    let place = Place::new();
+    let output = place.test().args("demo words --scope threads --kill 1 .").code(1);
+    assert!(output.stderr.contains("--kill needs --scope host"), "{}", output.stderr);
+}
+
+#[test]
 fn nobody_outlives_a_leader_that_is_killed() {
     let job = endless("host");
     let place = job.place().clone();
@@ -226,7 +247,7 @@ fn the_members_can_be_seen_at_work() {
     let files = place.test().args("show").arg(format!("{space}/open-files")).json();
     assert_eq!(files["object"]["kind"], "semaphore");
     let seen = place.test().args("show").arg(format!("{space}/paths")).json();
-    assert_eq!(seen["object"]["state"]["capacity"], 1024);
+    assert_eq!(seen["object"]["state"]["capacity"], 512);
     signal("INT", job.pid());
     job.end(130);
 }

@@ -1,6 +1,8 @@
 //! What all members of a job share.
 
 use std::os::unix::process::parent_id;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use std::{process, thread};
@@ -8,7 +10,7 @@ use std::{process, thread};
 use antiphon::Space;
 use antiphon::error::{LockError, SpaceError};
 use antiphon::space::{
-    Barrier, ByteQueue, Event, Latch, MessageQueue, Mutex, MutexGuard, Semaphore, Shutdown,
+    Barrier, Event, JobQueue, Latch, Memory, MessageQueue, Mutex, MutexGuard, Semaphore, Shutdown,
 };
 use serde::{Deserialize, Serialize};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -18,8 +20,8 @@ use crate::args::{MAX_WORKERS, Scope};
 
 /// Files that are open at once.
 const OPEN_FILES: u64 = 16;
-/// Paths that are found but not yet counted, and their bytes.
-const PATHS: (u32, u64) = (1024, 1 << 20);
+/// Files that are found but not yet counted.
+const FILES: u32 = 512;
 /// Messages on their way to the merger.
 const MESSAGES: u32 = 256;
 /// How often a process looks whether whoever started it is still there.
@@ -40,11 +42,38 @@ pub(super) struct Totals {
     pub(super) unreadable: u64,
 }
 
+/// A file that was found.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(super) struct Found {
+    /// Another number for every file.
+    pub(super) file: u64,
+    len: u64,
+    path: [u8; LONGEST_PATH],
+}
+
+/// What the system opens by its whole path is hardly longer.
+const LONGEST_PATH: usize = 4096 - 16;
+
+impl Found {
+    /// Nothing when the path is too long.
+    pub(super) fn new(file: u64, path: &[u8]) -> Option<Self> {
+        let mut found = Self { file, len: path.len() as u64, path: [0; LONGEST_PATH] };
+        found.path.get_mut(..path.len())?.copy_from_slice(path);
+        Some(found)
+    }
+
+    pub(super) fn path(&self) -> &[u8] {
+        let len = usize::try_from(self.len).unwrap_or(usize::MAX);
+        &self.path[..len.min(LONGEST_PATH)]
+    }
+}
+
 /// The objects of a job. Sent to another process, they arrive as the same objects.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Job {
     /// From the producers to the workers.
-    pub(super) paths: ByteQueue,
+    pub(super) paths: JobQueue<Found>,
     /// From the workers (and, when something cannot be read, the producers) to the merger.
     pub(super) messages: MessageQueue<Message>,
     pub(super) totals: Mutex<Totals>,
@@ -55,6 +84,8 @@ pub(super) struct Job {
     pub(super) merged: Latch,
     /// Set when everybody is to stop.
     pub(super) stop: Event,
+    /// A word for every worker: the file that it counts.
+    at: Memory,
     /// The process that started the others.
     leader: u32,
 }
@@ -69,13 +100,14 @@ impl Job {
             .label("words")
             .open()?;
         Ok(Self {
-            paths: space.byte_queue("paths", PATHS.0, PATHS.1)?,
+            paths: space.job_queue("paths", FILES)?,
             messages: space.message_queue("messages", MESSAGES, 16 * LONGEST as u64)?,
             totals: space.mutex("totals", Totals::default())?,
             open_files: space.semaphore("open-files", OPEN_FILES)?,
             counted: space.barrier("counted", workers)?,
             merged: space.latch("merged", 1)?,
             stop: space.event("stop")?,
+            at: space.memory("at", (workers as usize + 1) * size_of::<AtomicU64>())?,
             leader,
         })
     }
@@ -128,6 +160,21 @@ impl Job {
         }
     }
 
+    /// Notes the file that a worker counts. From the time it has taken it until it gives it back or says that it is done.
+    pub(super) fn note_file(&self, worker: u32, file: Option<u64>) {
+        self.at(worker).store(file.map_or(0, |file| file + 1), SeqCst);
+    }
+
+    /// Whether a worker counts a file.
+    pub(super) fn is_at_a_file(&self, worker: u32) -> bool {
+        self.at(worker).load(SeqCst) != 0
+    }
+
+    fn at(&self, worker: u32) -> &AtomicU64 {
+        let offset = worker as usize * size_of::<AtomicU64>();
+        self.at.atomic(offset).expect("there is a word for every worker")
+    }
+
     /// Tells the merger; in vain when it has gone.
     pub(super) fn tell(&self, message: &Message) -> bool {
         self.messages.put(message).is_ok()
@@ -135,8 +182,7 @@ impl Job {
 
     /// Tells the merger what could not be read.
     pub(super) fn complain(&self, path: &str, why: &str) {
-        self.totals().unreadable += 1;
-        self.tell(&Message::unreadable(path, why));
+        self.tell(&Message::unreadable(None, path, why));
     }
 }
 

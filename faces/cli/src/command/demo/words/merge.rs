@@ -3,16 +3,15 @@
 use antiphon::error::{GetError, MessageError};
 use indicatif::ProgressBar;
 
-use super::count::Table;
 use super::job::Job;
-use super::message::Merger;
+use super::message::{Merger, Taken};
 use crate::exit::complain;
 
 /// Messages that are taken at once.
 const BATCH: usize = 64;
 
 /// Merges until no more tables come. What could not be read is said at once.
-pub(super) fn merge(job: &Job, bar: &ProgressBar) -> Result<Table, String> {
+pub(super) fn merge(job: &Job, bar: &ProgressBar) -> Result<Merger, String> {
     let mut merger = Merger::default();
     while let Ok(batch) = job.messages.get_many(BATCH) {
         for message in batch {
@@ -20,10 +19,20 @@ pub(super) fn merge(job: &Job, bar: &ProgressBar) -> Result<Table, String> {
                 job.stop();
                 error.to_string()
             })?;
-            if let Some((path, why)) = merger.take(message) {
-                bar.suspend(|| complain(&format!("{path}: {why}")));
+            match merger.take(message) {
+                Taken::Part => {}
+                Taken::Merged { words, bytes } => {
+                    let mut totals = job.totals();
+                    totals.files += 1;
+                    totals.words += words;
+                    totals.bytes += bytes;
+                }
+                Taken::Complaint { path, why } => {
+                    job.totals().unreadable += 1;
+                    bar.suspend(|| complain(&format!("{path}: {why}")));
+                }
             }
         }
     }
-    Ok(merger.table)
+    Ok(merger)
 }

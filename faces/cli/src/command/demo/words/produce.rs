@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use walkdir::{DirEntry, WalkDir};
 
-use super::job::Job;
+use super::job::{Found, Job};
 
 /// Paths that travel together.
 const BATCH: usize = 32;
@@ -100,12 +100,19 @@ impl Batch<'_> {
 
     fn send(&mut self) {
         let mut totals = self.job.totals();
+        let first = totals.found;
         totals.found += self.paths.len() as u64;
         totals.found_bytes += self.bytes;
         drop(totals);
         self.bytes = 0;
+        let mut found = Vec::with_capacity(self.paths.len());
+        for (file, path) in (first..).zip(self.paths.drain(..)) {
+            match Found::new(file, &path) {
+                Some(file) => found.push(file),
+                None => self.job.complain(&String::from_utf8_lossy(&path), "its path is too long"),
+            }
+        }
         // A queue that is shut down means that everybody stops, which the walk looks for by itself.
-        let _ = self.job.paths.put_many(&self.paths);
-        self.paths.clear();
+        let _ = self.job.paths.put_many(&found);
     }
 }

@@ -48,6 +48,15 @@ pub(super) fn tell(
     text.flush()
 }
 
+/// What the deaths came to.
+pub(super) fn tell_kills(killed: u32, again: u64) -> io::Result<()> {
+    let mut text = Text::stdout();
+    text.line(format_args!(
+        "{killed} workers were killed while they counted a file; {again} files were counted again"
+    ))?;
+    text.flush()
+}
+
 /// The most frequent words; of those as frequent, the first in the order of their characters.
 fn top(counts: &Counts) -> Vec<(&str, u64)> {
     let mut words: Vec<_> = counts.iter().map(|(word, count)| (word.as_str(), *count)).collect();
