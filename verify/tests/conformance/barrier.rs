@@ -1,6 +1,10 @@
 //! What barriers promise.
 
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
+
 use antiphon::error::BarrierError;
+use antiphon_verify::random::Random;
 
 use crate::crew::{A_WHILE, Crew, Job, Member, die, until};
 
@@ -105,4 +109,39 @@ pub(crate) fn a_death_breaks_it(crew: &Crew<'_>) {
     let _ = pair.wait();
     victim.bury();
     assert_eq!(pair.wait(), Err(BarrierError::Broken));
+}
+
+/// One that sleeps through any number of resets is told so, and does not take itself for one that still waits.
+pub(crate) fn resets_without_number_leave_nobody_behind(crew: &Crew<'_>) {
+    let (space, over) = (crew.space(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let visitors: Vec<_> = (1..=3_u64)
+            .map(|seed| {
+                let (barrier, over) = (space.barrier("barrier", 3).unwrap(), &over);
+                scope.spawn(move || {
+                    let mut random = Random::new(seed);
+                    for _ in 0..20_000 {
+                        if over.load(SeqCst) {
+                            return;
+                        }
+                        if random.one_in(8) {
+                            (0..random.below(300)).for_each(|_| barrier.abort());
+                        }
+                        if barrier.wait().is_err() && barrier.is_broken() {
+                            (0..1 + random.below(300)).for_each(|_| barrier.reset());
+                        }
+                    }
+                    // The others would wait for one that does not come any more.
+                    over.store(true, SeqCst);
+                })
+            })
+            .collect();
+        let barrier = space.barrier("barrier", 3).unwrap();
+        until(|| {
+            if over.load(SeqCst) {
+                barrier.abort();
+            }
+            visitors.iter().all(|visitor| visitor.is_finished())
+        });
+    });
 }

@@ -98,7 +98,7 @@ const PROMISES: &[Promise] = promises! {
     }
     barrier {
         both: [indexes_are_given_once the_action_runs_before_anybody_goes_on timeouts_break_it aborting_breaks_it
-               resetting_renews_it],
+               resetting_renews_it resets_without_number_leave_nobody_behind],
         host: [a_death_breaks_it]
     }
     once_and_latch {

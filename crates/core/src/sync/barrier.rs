@@ -10,8 +10,9 @@
 //! | `BROKEN` | A party died, gave up, or called `abort`: who was waiting in this phase, and whoever comes before a `reset`, is told so. |
 //!
 //! A waiter remembers the era and the phase in which it arrived, and reads its fate off the word: in the same era, another phase
-//! means passed, and `BROKEN` means broken. A reset begins an era and notes the phase that it cut short (`cut`): that
-//! one was broken, earlier ones passed. Only a waiter that sleeps through two resets cannot tell, and is told broken.
+//! means passed, and `BROKEN` means broken. A reset begins an era and a phase and notes the phase that it cut short (`cut`): that
+//! one was broken, earlier ones passed. Only a waiter that sleeps through two resets, or through more than 127 phases, cannot
+//! tell, and is told broken.
 //!
 //! Between processes, `parties` has a word per participant: who has used this barrier, in which era (its two low bits). A
 //! participant writes it *before* its arrival is counted, so an arrival that counts always has a name. A party that is
@@ -177,7 +178,8 @@ impl RawBarrier {
             }
             // A new era forgets all parties at once: their words carry the old one.
             let era = ERA.of(ERA.get(s) + 1);
-            let next = era | PHASE.of(PHASE.get(s)) | CUT.of(PHASE.get(s));
+            // And a new phase, or whoever sleeps through all numbers of the era would find its own again.
+            let next = era | PHASE.of(PHASE.get(s) + 1) | CUT.of(PHASE.get(s));
             match self.word.compare_exchange(s, next, AcqRel, Acquire) {
                 Ok(_) => break next,
                 Err(now) => s = now,
@@ -380,15 +382,18 @@ enum Fate {
     Broken,
 }
 
+/// The most phases that may end before a waiter looks again and can still tell that it passed. After as many resets as the
+/// era has numbers it looks like the same one, but then more phases than these have begun.
+const TELLABLE: u64 = ERA.max();
+
 /// What became, when the word is `s`, of an arrival after which it was `arrived`.
 fn fate(arrived: u64, s: u64) -> Fate {
-    let phase = PHASE.get(arrived);
+    let since = |phase: u64| PHASE.get(PHASE.of(phase.wrapping_sub(PHASE.get(arrived))));
     let resets = ERA.get(ERA.of(ERA.get(s).wrapping_sub(ERA.get(arrived))));
-    match resets {
-        0 if PHASE.get(s) != phase => Fate::Passed,
-        0 if is_broken(s) => Fate::Broken,
-        0 => Fate::Waiting,
-        1 if CUT.get(s) != phase => Fate::Passed,
+    match (resets, since(PHASE.get(s)), since(CUT.get(s))) {
+        (0, 0, _) if is_broken(s) => Fate::Broken,
+        (0, 0, _) => Fate::Waiting,
+        (0, 1..=TELLABLE, _) | (1, _, 1..=TELLABLE) => Fate::Passed,
         _ => Fate::Broken,
     }
 }

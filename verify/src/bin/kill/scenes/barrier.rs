@@ -36,7 +36,7 @@ impl crate::scene::Scene for Scene {
             if post.random.one_in(8) {
                 post.enter(2);
                 // Over and over, since one is over too soon to die in.
-                for _ in 0..post.random.below(30) {
+                for _ in 0..post.random.below(3000) {
                     barrier.abort();
                 }
             }
@@ -53,7 +53,7 @@ impl crate::scene::Scene for Scene {
                 Err(BarrierError::Broken) => {
                     if barrier.is_broken() {
                         post.enter(1);
-                        for _ in 0..1 + post.random.below(30) {
+                        for _ in 0..1 + post.random.below(3000) {
                             barrier.reset();
                         }
                     }
