@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
+use antiphon_core::model::Model;
 use loom::cell::UnsafeCell;
+use loom::thread;
 
 /// Explores `model` with up to 2 preemptions; fails under `floor` executions.
 pub(crate) fn check(name: &str, floor: usize, model: impl Fn() + Send + Sync + 'static) {
@@ -95,4 +97,20 @@ impl Watched {
         // SAFETY: as in `bump`.
         self.0.with(|value| unsafe { *value })
     }
+}
+
+/// Values in an order that does not depend on who took them.
+pub(crate) fn sorted<T: Ord>(mut values: Vec<T>) -> Vec<T> {
+    values.sort_unstable();
+    values
+}
+
+/// Runs `life` in a thread of its own with its own view of the kernel.
+pub(crate) fn party<Q: Send + Sync + 'static, T: 'static>(
+    queue: &Arc<Q>,
+    w: Model<false>,
+    life: impl FnOnce(&Q, &Model<false>) -> T + 'static,
+) -> thread::JoinHandle<T> {
+    let queue = queue.clone();
+    thread::spawn(move || life(&queue, &w))
 }

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use antiphon_core::comm::slots::Shape;
 use antiphon_core::comm::{Jobs, Lease, Patience, RawRing, RingError, Shutdown};
-use antiphon_core::model::{Kernel, Model};
+use antiphon_core::model::Kernel;
 use antiphon_core::primitive::AtomicU64;
 use antiphon_core::wait::Wait;
 use loom::cell::UnsafeCell;
-use loom::thread;
 
-use crate::harness::{check, check_deaths, check_deaths_to, check_to};
+use crate::harness::{check, check_deaths, check_deaths_to, check_to, party, sorted};
 
 const FOREVER: Patience = Patience::Until(None);
 
@@ -80,21 +79,6 @@ impl Queue {
         assert_eq!(self.push(w, Patience::Try, 0), Err(RingError::Full));
         assert_eq!(self.drain(w), (0..capacity).collect::<Vec<_>>());
     }
-}
-
-fn sorted(mut values: Vec<usize>) -> Vec<usize> {
-    values.sort_unstable();
-    values
-}
-
-/// Runs `life` in a thread of its own with its own view of the kernel.
-fn party<T: 'static>(
-    queue: &Arc<Queue>,
-    w: Model<false>,
-    life: impl FnOnce(&Queue, &Model<false>) -> T + 'static,
-) -> thread::JoinHandle<T> {
-    let queue = queue.clone();
-    thread::spawn(move || life(&queue, &w))
 }
 
 #[test]

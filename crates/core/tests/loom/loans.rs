@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use antiphon_core::comm::loans::{Descriptor, RawBlocks, Run, Shape};
 use antiphon_core::comm::{Loans, Patience, RawRing, RingError, Shutdown};
-use antiphon_core::model::{Kernel, Model};
+use antiphon_core::model::Kernel;
 use antiphon_core::primitive::AtomicU32;
 use antiphon_core::wait::{Deadline, Wait};
 use loom::cell::UnsafeCell as Watched;
-use loom::thread;
 
-use crate::harness::{check, check_deaths, check_deaths_to, check_to};
+use crate::harness::{check, check_deaths, check_deaths_to, check_to, party, sorted};
 
 const FOREVER: Patience = Patience::Until(None);
 const HASTY: Patience = Patience::Until(Some(Deadline(0)));
@@ -99,21 +98,6 @@ impl Queue {
         assert_eq!(self.loans().free(w), Ok(self.shape.blocks() as usize));
         got
     }
-}
-
-fn sorted(mut values: Vec<u64>) -> Vec<u64> {
-    values.sort_unstable();
-    values
-}
-
-/// Runs `life` in a thread of its own with its own view of the kernel.
-fn party<T: 'static>(
-    queue: &Arc<Queue>,
-    w: Model<false>,
-    life: impl FnOnce(&Queue, &Model<false>) -> T + 'static,
-) -> thread::JoinHandle<T> {
-    let queue = queue.clone();
-    thread::spawn(move || life(&queue, &w))
 }
 
 #[test]

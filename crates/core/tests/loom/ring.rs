@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use antiphon_core::comm::slots::{Shape, Slots};
 use antiphon_core::comm::{Patience, RawRing, RingError, Shutdown};
-use antiphon_core::model::{Kernel, Model};
+use antiphon_core::model::Kernel;
 use antiphon_core::wait::{Deadline, Wait};
 use loom::cell::UnsafeCell;
-use loom::thread;
 
-use crate::harness::{check, check_deaths, check_deaths_to, check_to};
+use crate::harness::{check, check_deaths, check_deaths_to, check_to, party, sorted};
 
 const FOREVER: Patience = Patience::Until(None);
 const HASTY: Patience = Patience::Until(Some(Deadline(0)));
@@ -92,21 +91,6 @@ fn set(cell: *mut Cell, value: usize) {
 fn get(cell: *const Cell) -> usize {
     // SAFETY: as in `set`.
     unsafe { (*cell).0.with(|from| *from) }
-}
-
-fn sorted(mut values: Vec<usize>) -> Vec<usize> {
-    values.sort_unstable();
-    values
-}
-
-/// Runs `life` in a thread of its own with its own view of the kernel.
-fn party<T: 'static>(
-    queue: &Arc<Queue>,
-    w: Model<false>,
-    life: impl FnOnce(&Queue, &Model<false>) -> T + 'static,
-) -> thread::JoinHandle<T> {
-    let queue = queue.clone();
-    thread::spawn(move || life(&queue, &w))
 }
 
 /// One producer and one consumer, who both have to sleep: everything arrives once and in order.

@@ -6,14 +6,12 @@
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use antiphon::sync::Event;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::title;
-use crate::call;
+use super::{await_event, title};
 use crate::error::broken_barrier;
 use crate::timeout::Patience;
 
@@ -136,13 +134,7 @@ impl Barrier {
         mut patience: Patience,
     ) -> PyResult<usize> {
         loop {
-            let slept = match patience {
-                Patience::Try => Ok(generation.over.is_set()),
-                Patience::Until(deadline) => call::wait(py, deadline, |time: Duration| {
-                    generation.over.wait_timeout(time).is_ok()
-                }),
-            };
-            match slept {
+            match await_event(py, &generation.over, patience) {
                 Ok(true) if generation.outcome.load(Relaxed) == PASSED => return Ok(index),
                 Ok(true) => return Err(broken_barrier(py)),
                 Ok(false) if self.give_up(generation) => return Err(broken_barrier(py)),
@@ -179,7 +171,7 @@ impl Barrier {
                     return self.early(py, &generation, index, patience);
                 }
                 Some(Arrival::Between(generation)) => {
-                    call::wait(py, None, |time| generation.over.wait_timeout(time).is_ok())?;
+                    await_event(py, &generation.over, Patience::Until(None))?;
                 }
             }
         }

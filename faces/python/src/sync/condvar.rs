@@ -5,15 +5,14 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use antiphon::sync::Event;
 use pyo3::exceptions::PyDeprecationWarning;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::{RLock, title};
-use crate::call;
+use super::{RLock, await_event, title};
 use crate::error::runtime;
 use crate::timeout::Patience;
 
@@ -71,13 +70,7 @@ impl Condition {
     }
 
     fn sleep(&self, py: Python<'_>, patience: Patience, waiter: &Arc<Event>) -> PyResult<bool> {
-        let slept = match patience {
-            Patience::Try => Ok(waiter.is_set()),
-            Patience::Until(deadline) => {
-                call::wait(py, deadline, |time: Duration| waiter.wait_timeout(time).is_ok())
-            }
-        };
-        match slept {
+        match await_event(py, waiter, patience) {
             Ok(true) => Ok(true),
             Ok(false) => Ok(self.withdraw(waiter)),
             Err(raised) => {

@@ -3,8 +3,7 @@
 use pyo3::exceptions::PyDeprecationWarning;
 use pyo3::prelude::*;
 
-use super::title;
-use crate::call;
+use super::{await_event, title};
 use crate::timeout::Patience;
 
 /// A flag that threads wait for.
@@ -49,12 +48,7 @@ impl Event {
         if self.event.is_set() {
             return Ok(true);
         }
-        match Patience::of_wait(timeout)? {
-            Patience::Try => Ok(false),
-            Patience::Until(deadline) => {
-                call::wait(py, deadline, |time| self.event.wait_timeout(time).is_ok())
-            }
-        }
+        await_event(py, &self.event, Patience::of_wait(timeout)?)
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {

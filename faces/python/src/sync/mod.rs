@@ -14,8 +14,7 @@ pub(crate) use mutex::Lock;
 pub(crate) use reentrant_mutex::RLock;
 pub(crate) use semaphore::{BoundedSemaphore, Semaphore};
 
-use std::time::Duration;
-
+use antiphon::sync;
 use pyo3::prelude::*;
 
 use crate::call;
@@ -23,32 +22,17 @@ use crate::timeout::Patience;
 
 /// A permit that some thread takes and any thread gives back: what Python means by a lock.
 #[derive(Debug)]
-pub(crate) struct Permit(antiphon::sync::BoundedSemaphore);
+pub(crate) struct Permit(sync::BoundedSemaphore);
 
 impl Permit {
     pub(crate) const fn new() -> Self {
-        Self(antiphon::sync::BoundedSemaphore::new(1))
-    }
-
-    #[inline]
-    pub(crate) fn try_take(&self) -> bool {
-        self.0.try_acquire().map(antiphon::sync::Permit::forget).is_some()
-    }
-
-    fn take_within(&self, time: Duration) -> bool {
-        self.0.acquire_timeout(time).map(antiphon::sync::Permit::forget).is_ok()
+        Self(sync::BoundedSemaphore::new(1))
     }
 
     /// Takes it, without leaving the interpreter if it is free.
     #[inline]
     pub(crate) fn take(&self, py: Python<'_>, patience: Patience) -> PyResult<bool> {
-        if self.try_take() {
-            return Ok(true);
-        }
-        match patience {
-            Patience::Try => Ok(false),
-            Patience::Until(deadline) => call::wait(py, deadline, |time| self.take_within(time)),
-        }
+        take(py, &self.0, patience)
     }
 
     /// Gives it back. False: nobody had taken it.
@@ -59,6 +43,33 @@ impl Permit {
 
     pub(crate) fn is_taken(&self) -> bool {
         self.0.available() == 0
+    }
+}
+
+/// Takes a permit, without leaving the interpreter if there is one. False: there was none in time.
+#[inline]
+fn take(py: Python<'_>, permits: &sync::Semaphore, patience: Patience) -> PyResult<bool> {
+    if permits.try_acquire().map(sync::Permit::forget).is_some() {
+        return Ok(true);
+    }
+    match patience {
+        Patience::Try => Ok(false),
+        Patience::Until(deadline) => call::wait(py, deadline, |time| {
+            permits.acquire_timeout(time).map(sync::Permit::forget).is_ok()
+        }),
+    }
+}
+
+/// Waits until the event is set. False: it was not in time.
+fn await_event(py: Python<'_>, event: &sync::Event, patience: Patience) -> PyResult<bool> {
+    if event.is_set() {
+        return Ok(true);
+    }
+    match patience {
+        Patience::Try => Ok(false),
+        Patience::Until(deadline) => {
+            call::wait(py, deadline, |time| event.wait_timeout(time).is_ok())
+        }
     }
 }
 

@@ -1,12 +1,9 @@
 //! `threading.Semaphore` and `threading.BoundedSemaphore`.
 
-use std::time::Duration;
-
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::title;
-use crate::call;
+use super::{take, title};
 use crate::timeout::Patience;
 
 /// Permits.
@@ -48,23 +45,6 @@ impl Semaphore {
         }
     }
 
-    fn try_take(&self) -> bool {
-        self.permits().try_acquire().map(antiphon::sync::Permit::forget).is_some()
-    }
-
-    fn take(&self, py: Python<'_>, patience: Patience) -> PyResult<bool> {
-        if self.try_take() {
-            return Ok(true);
-        }
-        let within = |time: Duration| {
-            self.permits().acquire_timeout(time).map(antiphon::sync::Permit::forget).is_ok()
-        };
-        match patience {
-            Patience::Try => Ok(false),
-            Patience::Until(deadline) => call::wait(py, deadline, within),
-        }
-    }
-
     fn give(&self, n: i64) -> PyResult<()> {
         let n = u64::try_from(n).ok().filter(|n| *n > 0);
         let n = n.ok_or_else(|| PyValueError::new_err("n must be one or more"))?;
@@ -85,7 +65,7 @@ impl Semaphore {
     /// Take a permit. Returns False if none was to be had in time.
     #[pyo3(signature = (blocking=true, timeout=None))]
     fn acquire(&self, py: Python<'_>, blocking: bool, timeout: Option<f64>) -> PyResult<bool> {
-        self.take(py, Patience::of_semaphore(blocking, timeout)?)
+        take(py, self.permits(), Patience::of_semaphore(blocking, timeout)?)
     }
 
     /// Give back n permits.

@@ -12,7 +12,7 @@ use antiphon_core::comm::store::{Corrupt, UNIT, units};
 use antiphon_core::owner::Owner;
 use antiphon_core::sync::Claim;
 use antiphon_core::wait::{Deadline, Wait};
-use antiphon_place::{Counter, Error, Kind, Spec, message_layout};
+use antiphon_place::{Error, Kind, Spec, message_layout};
 use antiphon_sys::clock;
 
 use super::keep::{Door, Room, Shape};
@@ -206,23 +206,13 @@ impl ByteDict {
     }
 
     fn guard(&self, claim: Claim) -> Result<ByteDictGuard<'_>, Corrupt> {
-        let (line, wait) = (self.line(), self.entry.wait());
+        let line = self.line();
         // SAFETY: what they return is used by the guard only, which borrows `self` and so keeps the object.
         let (links, store) = unsafe { (self.room.links(), self.room.store()) };
-        match Dict::enter(&line.raw, links, store, claim) {
-            Ok(inner) => {
-                if claim != Claim::Clean {
-                    self.entry.object.header().statistics.count(Counter::Repairs);
-                }
-                let (owner, corrupt) = (wait.me(), Cell::new(false));
-                Ok(ByteDictGuard { of: self, inner, owner, corrupt, _not_send: PhantomData })
-            }
-            Err(Corrupt) => {
-                line.record.end();
-                Dict::abandon(&line.raw, &wait);
-                Err(Corrupt)
-            }
-        }
+        let entered = Dict::enter(&line.raw, links, store, claim);
+        let inner = self.door().admit(claim, entered, |wait| Dict::abandon(&line.raw, wait))?;
+        let (owner, corrupt) = (self.entry.wait().me(), Cell::new(false));
+        Ok(ByteDictGuard { of: self, inner, owner, corrupt, _not_send: PhantomData })
     }
 
     pub(super) fn lock_at(
@@ -404,13 +394,10 @@ impl ByteDictGuard<'_> {
 
 impl Drop for ByteDictGuard<'_> {
     fn drop(&mut self) {
-        let (line, wait) = (self.of.line(), self.of.entry.wait());
-        if !wait.is(self.owner) {
-            // A forked child: the lock is its parent's.
+        if !self.of.door().note_leaving(self.owner) {
             return;
         }
-        self.of.entry.note_held(&line.record, line.record.token());
-        line.record.end();
+        let (line, wait) = (self.of.line(), self.of.entry.wait());
         if self.corrupt.get() {
             Dict::abandon(&line.raw, &wait);
         } else {

@@ -12,7 +12,7 @@ use antiphon_core::comm::store::{Block, Corrupt, UNIT, units};
 use antiphon_core::owner::Owner;
 use antiphon_core::sync::Claim;
 use antiphon_core::wait::{Deadline, Wait};
-use antiphon_place::{Counter, Error, Kind, Spec, message_layout};
+use antiphon_place::{Error, Kind, Spec, message_layout};
 use antiphon_sys::clock;
 
 use super::keep::{Door, Room, Shape};
@@ -218,24 +218,14 @@ impl ByteList {
     }
 
     fn guard(&self, claim: Claim) -> Result<ByteListGuard<'_>, Corrupt> {
-        let (line, wait) = (self.line(), self.entry.wait());
+        let line = self.line();
         // SAFETY: what they return is used by the guard only, which borrows `self` and so keeps the object.
         let (links, store) = unsafe { (self.room.links(), self.room.store()) };
         let half = links.len() / 2;
-        match List::enter(&line.raw, [&links[..half], &links[half..]], store, claim) {
-            Ok(inner) => {
-                if claim != Claim::Clean {
-                    self.entry.object.header().statistics.count(Counter::Repairs);
-                }
-                let (owner, corrupt) = (wait.me(), Cell::new(false));
-                Ok(ByteListGuard { of: self, inner, owner, corrupt, _not_send: PhantomData })
-            }
-            Err(Corrupt) => {
-                line.record.end();
-                List::abandon(&line.raw, &wait);
-                Err(Corrupt)
-            }
-        }
+        let entered = List::enter(&line.raw, [&links[..half], &links[half..]], store, claim);
+        let inner = self.door().admit(claim, entered, |wait| List::abandon(&line.raw, wait))?;
+        let (owner, corrupt) = (self.entry.wait().me(), Cell::new(false));
+        Ok(ByteListGuard { of: self, inner, owner, corrupt, _not_send: PhantomData })
     }
 
     pub(super) fn lock_at(
@@ -414,13 +404,10 @@ impl ByteListGuard<'_> {
 
 impl Drop for ByteListGuard<'_> {
     fn drop(&mut self) {
-        let (line, wait) = (self.of.line(), self.of.entry.wait());
-        if !wait.is(self.owner) {
-            // A forked child: the lock is its parent's.
+        if !self.of.door().note_leaving(self.owner) {
             return;
         }
-        self.of.entry.note_held(&line.record, line.record.token());
-        line.record.end();
+        let (line, wait) = (self.of.line(), self.of.entry.wait());
         if self.corrupt.get() {
             List::abandon(&line.raw, &wait);
         } else {

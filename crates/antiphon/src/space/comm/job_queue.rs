@@ -18,6 +18,7 @@ use antiphon_core::wait::{Deadline, Wait};
 use antiphon_place::{Error, Kind, Spec};
 
 use super::Queue;
+use super::queue::shape;
 use crate::error::{
     GetError, LeaseLost, PutError, TimedGetError, TimedPutError, TryGetError, TryPutError,
 };
@@ -86,11 +87,6 @@ impl Space {
     pub fn job_queue<T: Plain>(&self, name: &str, capacity: u32) -> Result<JobQueue<T>, Error> {
         self.open_object(name, [capacity.into(), 0, 0, 0], Location::caller(), |_| {})
     }
-}
-
-/// The shape of a queue, if there is one of that capacity.
-fn shape(capacity: u64) -> Option<Shape> {
-    Shape::new(u32::try_from(capacity).ok()?)
 }
 
 /// Where the cells begin: behind the words.

@@ -4,13 +4,15 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
-use antiphon_core::comm::store::{self, MAX_UNITS, Store, UNIT, UNIT_WORDS};
+use antiphon_core::comm::store::{self, Corrupt, MAX_UNITS, Store, UNIT, UNIT_WORDS};
+use antiphon_core::owner::Owner;
 use antiphon_core::sync::{Claim, RawMutex};
 use antiphon_core::wait::{Deadline, WaitError};
-use antiphon_place::{Error, Record};
+use antiphon_place::{Counter, Error, Record};
 
 use crate::error::{TimedAccessError, TryAccessError};
 use crate::space::entry::{BEHIND, Entry};
+use crate::space::wait::SpaceWait;
 
 /// A lock, and the record beside it.
 #[derive(Clone, Copy)]
@@ -58,6 +60,36 @@ impl Door<'_> {
     ) -> Result<Claim, TryAccessError> {
         let claim = self.mutex.try_lock(&self.entry.wait());
         Ok(self.entered(claim.ok_or(TryAccessError::WouldBlock)?, caller))
+    }
+
+    /// What came of `entered`, with that claim on the lock: a repair is counted, and what cannot be repaired is let go by `abandon`.
+    pub(super) fn admit<I>(
+        self,
+        claim: Claim,
+        entered: Result<I, Corrupt>,
+        abandon: impl FnOnce(&SpaceWait<'_>),
+    ) -> Result<I, Corrupt> {
+        match entered {
+            Ok(_) if claim != Claim::Clean => {
+                self.entry.object.header().statistics.count(Counter::Repairs);
+            }
+            Ok(_) => {}
+            Err(Corrupt) => {
+                self.record.end();
+                abandon(&self.entry.wait());
+            }
+        }
+        entered
+    }
+
+    /// Notes that `owner` lets go of the lock. False in a forked child: the lock is its parent's.
+    pub(super) fn note_leaving(self, owner: Owner) -> bool {
+        let ours = self.entry.wait().is(owner);
+        if ours {
+            self.entry.note_held(self.record, self.record.token());
+            self.record.end();
+        }
+        ours
     }
 
     fn entered(self, claim: Claim, caller: &'static Location<'static>) -> Claim {

@@ -68,7 +68,7 @@ impl Space {
 }
 
 /// The shape of a queue, if there is one of that capacity.
-fn shape(capacity: u64) -> Option<Shape> {
+pub(super) fn shape(capacity: u64) -> Option<Shape> {
     Shape::new(u32::try_from(capacity).ok()?)
 }
 

@@ -11,12 +11,17 @@ mod talks;
 mod waits;
 
 use antiphon::Space;
-use antiphon_verify::random::Random;
+use antiphon_verify::random::{Random, mix};
 
 /// A use of one primitive.
 pub(crate) trait Trade {
     /// Does a bit of it.
     fn turn(&mut self, space: &Space, random: &mut Random) -> Result<(), String>;
+}
+
+/// A seed, and what follows from it: an item that notices when it is not whole.
+fn words<const N: usize>(seed: u64) -> [u64; N] {
+    std::array::from_fn(|i| if i == 0 { seed } else { mix(seed.wrapping_add(i as u64)) })
 }
 
 macro_rules! trades {

@@ -7,7 +7,7 @@ use antiphon::error::{MessageError, TimedGetError, TimedPutError};
 use antiphon::space::{ByteQueue, JobQueue, MessageQueue, Queue};
 use antiphon_verify::random::{Random, mix};
 
-use super::Trade;
+use super::{Trade, words};
 
 const CAPACITY: u32 = 64;
 /// As many put as get, so a queue may be full or empty for a moment.
@@ -39,10 +39,6 @@ impl Trade for Plain {
             Err(error) => Err(error.to_string()),
         }
     }
-}
-
-fn words(seed: u64) -> [u64; 8] {
-    std::array::from_fn(|i| if i == 0 { seed } else { mix(seed.wrapping_add(i as u64)) })
 }
 
 /// Messages of any length.

@@ -7,7 +7,7 @@ use antiphon::error::{TimedGetError, TimedPutError};
 use antiphon::space::{LifoQueue, LoanQueue, PriorityQueue};
 use antiphon_verify::random::{Random, mix};
 
-use super::Trade;
+use super::{Trade, words};
 
 const CAPACITY: u32 = 64;
 const SHORT: Duration = Duration::from_micros(500);
@@ -63,10 +63,6 @@ impl Trade for Priorities {
             Err(error) => Err(error.to_string()),
         }
     }
-}
-
-fn words(seed: u64) -> [u64; 4] {
-    std::array::from_fn(|i| if i == 0 { seed } else { mix(seed.wrapping_add(i as u64)) })
 }
 
 /// Written and read where they lie; some loans and views are given up.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use antiphon::Space;
 use antiphon::error::{CallError, PublishError, ReceiveError, TimedGetError};
 use antiphon::space::{ByteService, Policy, Subscriber, Topic};
-use antiphon_verify::random::{Random, mix};
+use antiphon_verify::random::Random;
 
-use super::Trade;
+use super::{Trade, words};
 
 const SHORT: Duration = Duration::from_micros(500);
 
@@ -44,10 +44,6 @@ impl Trade for Topics {
             Err(error) => Err(error.to_string()),
         }
     }
-}
-
-fn words(seed: u64) -> [u64; 4] {
-    std::array::from_fn(|i| if i == 0 { seed } else { mix(seed.wrapping_add(i as u64)) })
 }
 
 /// Everybody asks, and everybody answers; some who were asked give no answer.
